@@ -1,0 +1,120 @@
+# Postern. `make help` lists what can be made.
+#
+# A file NAME_main.c builds the program NAME: a command (build/sbin) from cli/ and observe/, a service
+# (build/libexec) from any other folder. Everything else in a folder is linked into that folder's programs;
+# util/ and mail/ are linked into all. Nothing is listed here by name.
+
+BUILD    ?= build
+SANITIZE ?=
+PREFIX   ?= /usr
+DESTDIR  ?=
+CC       ?= gcc
+
+PACKAGES  := libevent libevent_pthreads openssl lmdb libpcre2-8 libcares
+DEBIAN    := gcc make pkg-config libevent-dev libssl-dev liblmdb-dev libpcre2-dev libc-ares-dev
+DEBIAN_TEST := $(DEBIAN) libcmocka-dev python3-pytest
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+CPPFLAGS += -I. -I$(BUILD)/generated -D_GNU_SOURCE
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS = -std=c11 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-fstack-protector-strong) -fPIE
+ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -pthread
+
+SOURCES  := $(wildcard util/*/*.c mail/*/*.c)
+FOLDERS  := $(patsubst %/,%,$(sort $(dir $(wildcard */*_main.c))))
+MAINS    := $(wildcard $(addsuffix /*_main.c,$(FOLDERS)))
+MODULES   = $(filter-out %_main.c,$(wildcard $(1)/*.c))
+DEFS     := $(sort $(wildcard mail/*/*.def $(addsuffix /*.def,$(FOLDERS))))
+PARAMETER_DEFS := $(filter-out mail/ipc/%,$(DEFS))
+
+COMMANDS := $(foreach m,$(filter cli/% observe/%,$(MAINS)),$(BUILD)/sbin/$(patsubst %_main.c,%,$(notdir $(m))))
+SERVICES := $(foreach m,$(filter-out cli/% observe/%,$(MAINS)),$(BUILD)/libexec/$(patsubst %_main.c,%,$(notdir $(m))))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
+
+.PHONY: all clean help run check unit system check-peer bench layers install dependencies test-dependencies
+all: $(COMMANDS) $(SERVICES) $(BUILD)/libexec/lmtp
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+#: make                build the commands and services into build/
+#: make run            install what is missing, build, run a private instance and send mail through it
+#: make check          install what is missing, build with sanitizers, run all tests
+#: make check-peer     the scenarios of tests/system against Postern and against Debian's Postfix
+#: make bench          throughput beside Debian's Postfix
+#: make install        lay out a system under $DESTDIR and $PREFIX
+
+LIBS = $(shell pkg-config --libs $(PACKAGES)) -pthread
+CPPFLAGS += $(shell pkg-config --cflags $(PACKAGES))
+
+# ---- rules ----
+$(BUILD)/obj/%.o: %.c | $(BUILD)/generated/parameters.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# All parameters of all programs, for postconf and for the check of unknown names.
+$(BUILD)/generated/parameters.h: $(PARAMETER_DEFS) Makefile
+	@mkdir -p $(@D)
+	@for def in $(PARAMETER_DEFS); do echo "#include \"$$def\""; done > $@
+
+$(BUILD)/libpostern.a: $(SOURCES:%.c=$(BUILD)/obj/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+define folder_rules
+$(BUILD)/obj/$(1)/folder.a: $(patsubst %.c,$(BUILD)/obj/%.o,$(call MODULES,$(1)))
+	@mkdir -p $$(@D); rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
+
+define program_rules
+$(BUILD)/$(2)/$(3): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/obj/$(patsubst %/,%,$(dir $(1)))/folder.a $(BUILD)/libpostern.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach m,$(MAINS),$(eval $(call program_rules,$(m),$(if $(filter cli/% observe/%,$(m)),sbin,libexec),$(patsubst %_main.c,%,$(notdir $(m))))))
+
+$(BUILD)/libexec/lmtp: $(BUILD)/libexec/smtp
+	ln -sf smtp $@
+
+# A unit test links its subject's folder when it is named FOLDER_..._test.c and FOLDER is a service's.
+$(BUILD)/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) $(BUILD)/libpostern.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< -Wl,--start-group $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) -Wl,--end-group $(BUILD)/libpostern.a $(LIBS) -lcmocka
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- what people type ----
+dependencies:
+	@sh conf/install-packages $(DEBIAN)
+
+test-dependencies:
+	@sh conf/install-packages $(DEBIAN_TEST)
+
+run: dependencies
+	@$(MAKE) --no-print-directory all
+	@sh conf/run-private $(abspath $(BUILD))
+
+unit: $(UNIT_TESTS)
+
+check: test-dependencies
+	@$(MAKE) --no-print-directory -j$$(nproc) all unit BUILD=build/test SANITIZE=address,undefined CFLAGS="-O1 -g"
+	@sh tests/check build/test
+
+check-peer: test-dependencies
+	@$(MAKE) --no-print-directory all
+	@sh tests/check-peer $(BUILD)
+
+bench: test-dependencies
+	@$(MAKE) --no-print-directory all
+	@python3 tests/bench/bench.py $(BUILD)
+
+layers:
+	@sh tests/layers
+
+install: all
+	sh conf/install-tree $(BUILD) "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	rm -rf $(BUILD)

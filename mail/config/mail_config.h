@@ -1,0 +1,22 @@
+/* mail_config - the parameters that every program needs, filled once at start. */
+#ifndef MAIL_CONFIG_MAIL_CONFIG_H
+#define MAIL_CONFIG_MAIL_CONFIG_H
+
+#include "mail/config/config.h"
+
+struct mail_config {
+#define PARAMETER PARAMETER_MEMBER
+#include "mail/config/mail.def"
+#undef PARAMETER
+};
+
+extern const struct parameter_set mail_parameters;
+
+#define POSTERN_MAIL_NAME "Postern"
+#define POSTERN_MAIL_VERSION "3.11-postern-0.1"
+
+/* Opens the process's log where syslog_name, maillog_file and the rest say. service: "smtpd", or
+ * "submission/smtpd" when the master.cf name differs. */
+void mail_config_open_log(const struct config *config, const struct mail_config *mail, const char *service);
+
+#endif

@@ -1,0 +1,162 @@
+#include "util/base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "util/base/text.h"
+
+/* A process has one log, as it has one stderr: this is its whole state. */
+static struct {
+    char tag[128];
+    char host[128];
+    enum log_target target;
+    int facility;
+    int verbosity;
+    int socket;
+    bool also_stderr;
+    log_sink_fn *sink;
+} state = {.target = LOG_TARGET_STDERR, .socket = -1};
+
+static const char *const level_words[] = {"", "warning: ", "error: ", "fatal: ", "panic: "};
+static const int level_priorities[] = {LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT};
+
+static void log_connect_socket(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    state.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (state.socket < 0 || strlen(path) >= sizeof address.sun_path)
+        return;
+    strcpy(address.sun_path, path);
+    if (connect(state.socket, (struct sockaddr *)&address, sizeof address) != 0) {
+        close(state.socket);
+        state.socket = -1;
+    }
+}
+
+void log_open(const struct log_settings *settings)
+{
+    snprintf(state.tag, sizeof state.tag, "%s", settings->tag);
+    if (gethostname(state.host, sizeof state.host - 1) != 0)
+        strcpy(state.host, "localhost");
+    state.host[strcspn(state.host, ".")] = '\0';
+    state.target = settings->target;
+    state.facility = settings->facility;
+    state.also_stderr = settings->also_stderr;
+    if (state.socket >= 0)
+        close(state.socket);
+    state.socket = -1;
+    tzset(); /* before a chroot takes the time zone away */
+    if (state.target == LOG_TARGET_SOCKET)
+        log_connect_socket(settings->socket_path);
+    if (state.target == LOG_TARGET_SYSLOG)
+        openlog(state.tag, LOG_PID | LOG_NDELAY, state.facility);
+}
+
+void log_set_sink(log_sink_fn *sink)
+{
+    state.sink = sink;
+}
+
+static void log_to_socket(enum log_level level, const char *text)
+{
+    char line[LOG_LINE_LIMIT + 400], stamp[32];
+    time_t now = time(NULL);
+    struct tm local;
+    int length;
+
+    strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", localtime_r(&now, &local));
+    length = snprintf(line, sizeof line, "%s %s %s[%ld]: %s%s", stamp, state.host, state.tag, (long)getpid(),
+                      level_words[level], text);
+    if (state.socket < 0 || send(state.socket, line, (size_t)length, MSG_NOSIGNAL) < 0)
+        syslog(level_priorities[level] | LOG_MAIL, "%s%s", level_words[level], text);
+}
+
+static void log_write(enum log_level level, const struct log_context *context, const char *format, va_list arguments)
+{
+    char text[LOG_LINE_LIMIT];
+    int saved = errno, used = 0;
+
+    if (context != NULL && context->identity != NULL)
+        used = snprintf(text, sizeof text, "%s: ", context->identity);
+    if (used < 0 || (size_t)used >= sizeof text)
+        used = 0;
+    errno = saved; /* for %m */
+    vsnprintf(text + used, sizeof text - (size_t)used, format, arguments);
+    string_printable(text, true);
+    if (state.sink != NULL)
+        state.sink(level, text);
+    if (state.target == LOG_TARGET_STDERR || state.also_stderr)
+        fprintf(stderr, "%s%s%s%s\n", state.tag, *state.tag != '\0' ? ": " : "", level_words[level], text);
+    if (state.target == LOG_TARGET_SYSLOG)
+        syslog(level_priorities[level] | state.facility, "%s%s", level_words[level], text);
+    if (state.target == LOG_TARGET_SOCKET)
+        log_to_socket(level, text);
+    errno = saved;
+}
+
+void log_info(const struct log_context *context, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_write(LOG_LEVEL_INFO, context, format, arguments);
+    va_end(arguments);
+}
+
+void log_warning(const struct log_context *context, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_write(LOG_LEVEL_WARNING, context, format, arguments);
+    va_end(arguments);
+}
+
+void log_error(const struct log_context *context, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_write(LOG_LEVEL_ERROR, context, format, arguments);
+    va_end(arguments);
+}
+
+void log_set_verbosity(int level)
+{
+    state.verbosity = level;
+}
+
+int log_verbosity(void)
+{
+    return state.verbosity;
+}
+
+void log_debug(int level, const char *format, ...)
+{
+    va_list arguments;
+
+    if (state.verbosity < level)
+        return;
+    va_start(arguments, format);
+    log_write(LOG_LEVEL_INFO, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void die(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_write(LOG_LEVEL_FATAL, NULL, format, arguments);
+    va_end(arguments);
+    exit(1);
+}

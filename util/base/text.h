@@ -1,0 +1,56 @@
+/* text - a string that grows, and the few questions that are asked of plain strings.
+ *
+ * A struct text is owned by whoever declares it; `= {0}` is an empty one, text_free releases it. data is NUL
+ * terminated whenever it is not NULL, and may hold NULs before that. text_string is never NULL. */
+#ifndef UTIL_BASE_TEXT_H
+#define UTIL_BASE_TEXT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct text {
+    char *data;
+    size_t length;
+    size_t capacity;
+};
+
+void text_free(struct text *text);
+void text_clear(struct text *text); /* keeps the memory */
+void text_truncate(struct text *text, size_t length);
+void text_reserve(struct text *text, size_t extra); /* room for extra more bytes and a NUL */
+void text_append(struct text *text, const char *string);
+void text_append_bytes(struct text *text, const void *bytes, size_t length);
+void text_append_char(struct text *text, char c);
+void text_append_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_append_format_list(struct text *text, const char *format, va_list arguments);
+const char *text_string(const struct text *text);
+char *text_take(struct text *text); /* the caller frees; the text is empty afterwards */
+
+/* ASCII only, whatever the locale: mail is not written in the operator's language. */
+bool ascii_is_space(char c);
+bool ascii_is_digit(char c);
+bool ascii_is_alpha(char c);
+bool ascii_is_printable(char c); /* 32 to 126 */
+char ascii_lower(char c);
+void ascii_lower_string(char *string);
+
+bool string_equal(const char *a, const char *b);
+bool string_equal_ignore_case(const char *a, const char *b);
+bool string_starts(const char *string, const char *prefix);
+bool string_starts_ignore_case(const char *string, const char *prefix);
+bool string_ends(const char *string, const char *suffix);
+bool string_ends_ignore_case(const char *string, const char *suffix);
+bool string_all_digits(const char *string); /* and not empty */
+
+/* Splits in place: returns the next word of *cursor between any of separators, NULL at the end. With braces, a
+ * word that starts with { runs to its matching } and is returned without them, outer blanks trimmed. */
+char *string_next_word(char **cursor, const char *separators);
+char *string_next_word_braced(char **cursor, const char *separators);
+char *string_trim(char *string); /* in place, white space at both ends */
+
+/* Replaces what is not printable ASCII by '?', in place; UTF-8 stays when it is valid and allow_utf8. */
+char *string_printable(char *string, bool allow_utf8);
+bool string_valid_utf8(const char *bytes, size_t length);
+
+#endif

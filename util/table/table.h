@@ -1,0 +1,66 @@
+/* table - lookup tables: TYPE:NAME, asked for a key, answering with text.
+ *
+ * One file a type (lmdb.c, cidr.c, ...) and one row in registry.c. Tables may be used from tasks; a type whose
+ * lookup can block runs it through task/offload. A table never ends the process: a lookup that cannot be
+ * answered says so, and mail is kept. */
+#ifndef UTIL_TABLE_TABLE_H
+#define UTIL_TABLE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/base/error.h"
+#include "util/base/text.h"
+
+enum table_result { TABLE_FOUND, TABLE_NOT_FOUND, TABLE_ERROR };
+
+struct table; /* an open table */
+
+/* Opens "type:name" (hash: and btree: open an LMDB file). Owned by the caller. */
+struct table *table_open(const char *type_and_name, struct error *error);
+void table_close(struct table *table);
+const char *table_name(const struct table *table); /* "lmdb:/etc/postfix/transport" */
+
+/* Puts the answer into result (cleared first). Keys are folded to lower case as each type does it. */
+enum table_result table_lookup(struct table *table, const char *key, struct text *result, struct error *error);
+
+/* Pattern tables (regexp, pcre, cidr) are asked with the whole key only: no parent domains, no @domain. */
+bool table_is_pattern(const struct table *table);
+
+/* The file behind the table has changed since it was opened: the process should be replaced (or reopen). */
+bool table_changed(const struct table *table);
+
+/* A list of tables as main.cf writes them, "lmdb:/a, inline:{x=y} pcre:/b", asked one after another. */
+struct table_list;
+
+struct table_list *table_list_open(const char *names, struct error *error);
+void table_list_close(struct table_list *list); /* NULL is fine */
+bool table_list_empty(const struct table_list *list);
+enum table_result table_list_lookup(struct table_list *list, const char *key, struct text *result,
+                                    struct error *error);
+/* The name of the table that answered (or failed) last on this list. */
+const char *table_list_last(const struct table_list *list);
+/* The same walk by hand, for callers that ask several keys of one table before the next. */
+size_t table_list_count(const struct table_list *list);
+struct table *table_list_at(const struct table_list *list, size_t index);
+
+/* postmap: makes or changes the indexed file behind type:name. */
+enum table_write_mode { TABLE_REPLACE, TABLE_UPDATE };
+enum table_duplicate { TABLE_DUPLICATE_WARN, TABLE_DUPLICATE_IGNORE, TABLE_DUPLICATE_REPLACE };
+struct table_writer;
+
+struct table_writer *table_writer_open(const char *type_and_name, enum table_write_mode mode, struct error *error);
+bool table_writer_put(struct table_writer *writer, const char *key, const char *value, enum table_duplicate duplicates,
+                      bool *was_duplicate, struct error *error);
+bool table_writer_delete(struct table_writer *writer, const char *key, bool *existed, struct error *error);
+bool table_writer_commit(struct table_writer *writer, struct error *error); /* frees the writer */
+void table_writer_abandon(struct table_writer *writer);
+
+/* Walks all entries of a table that can be walked (postmap -s). */
+typedef void table_entry_fn(void *context, const char *key, const char *value);
+bool table_walk(struct table *table, table_entry_fn *entry, void *context, struct error *error);
+
+/* All types, for postconf -m; NULL ends. */
+const char *const *table_types(void);
+
+#endif

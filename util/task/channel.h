@@ -43,7 +43,8 @@ struct call *call_open(struct channel *channel);
 /* ---- the side that serves ---- */
 /* Serves the connection until the peer closes it or the current task is cancelled. Each call runs in a task of
  * its own; at most `limit` of this channel at once (0: no limit), the rest wait in order. Takes the stream. The
- * skeleton closes the call when serve returns. */
+ * call is closed when serve returns. A limit is for calls of one request: one that streams more than
+ * 256 KiB ahead of its turn would hold up the frames behind it. */
 typedef void channel_serve_fn(struct call *call, void *context);
 void channel_serve(struct stream *stream, const char *protocol, long limit, channel_serve_fn *serve, void *context);
 

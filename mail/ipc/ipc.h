@@ -1,0 +1,83 @@
+/* ipc - the internal messages as C: one struct and one row for each message of ipc.def, and the flags in them. */
+#ifndef MAIL_IPC_IPC_H
+#define MAIL_IPC_IPC_H
+
+#include "mail/ipc/message.h"
+
+#define MESSAGE(name, number)                                                                                         \
+    enum { IPC_##name = (number) };                                                                                   \
+    extern const struct ipc_message ipc_##name;                                                                       \
+    struct name {
+#define STRING(tag, field) const char *field;
+#define NUMBER(tag, field) int64_t field;
+#define STRINGS(tag, field) struct ipc_strings field;
+#define END(name) };
+#include "mail/ipc/ipc.def"
+#undef MESSAGE
+#undef STRING
+#undef NUMBER
+#undef STRINGS
+#undef END
+
+/* Content of a message for cleanup: plain bytes. */
+enum { IPC_CLEANUP_CONTENT = 15 };
+
+/* Protocol names (service.h, channel.h) and where the services listen (below queue_directory). */
+#define IPC_PROTOCOL_REWRITE "rewrite"
+#define IPC_PROTOCOL_CLEANUP "cleanup"
+#define IPC_PROTOCOL_QMGR "qmgr"
+#define IPC_PROTOCOL_DELIVERY "delivery"
+#define IPC_PROTOCOL_BOUNCE "bounce"
+
+#define IPC_SOCKET_REWRITE "private/rewrite"
+#define IPC_SOCKET_CLEANUP "public/cleanup"
+#define IPC_SOCKET_QMGR "public/qmgr"
+#define IPC_SOCKET_BOUNCE "private/bounce"
+#define IPC_SOCKET_DEFER "private/defer"
+#define IPC_SOCKET_TRACE "private/trace"
+
+enum resolve_flag {
+    RESOLVE_LOCAL = 1,     /* the domain is in mydestination (or an address of ours) */
+    RESOLVE_VIRTUAL_ALIAS = 2,
+    RESOLVE_VIRTUAL_MAILBOX = 4,
+    RESOLVE_RELAY = 8,
+    RESOLVE_DEFAULT = 16,
+    RESOLVE_ROUTED = 32,   /* the local part holds another route: user%domain@here, @relay:... */
+    RESOLVE_ERROR = 64,    /* the address cannot be delivered: transport error, nexthop is the reason */
+    RESOLVE_FAILED = 128,  /* a table could not answer: try again later */
+};
+
+enum cleanup_flag {
+    CLEANUP_FILTER = 1,    /* apply header and body checks: mail from outside */
+    CLEANUP_HOLD = 2,
+    CLEANUP_DISCARD = 4,
+    CLEANUP_BCC = 8,       /* add always_bcc and its kin */
+    CLEANUP_MAP = 16,      /* canonical and alias tables apply */
+    CLEANUP_INTERNAL = 32, /* a notification of our own */
+};
+
+enum sendopt { SENDOPT_SMTPUTF8 = 1, SENDOPT_REQUIRETLS = 2 };
+
+enum dsn_notify { DSN_NOTIFY_NEVER = 1, DSN_NOTIFY_SUCCESS = 2, DSN_NOTIFY_FAILURE = 4, DSN_NOTIFY_DELAY = 8 };
+enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };
+
+enum delivery_flag {
+    DELIVERY_RETRY_ALLOWED = 1, /* 0: the last try: what fails now bounces (expired) */
+    DELIVERY_RECORD = 2,        /* success is to be reported to the sender (trace) */
+    DELIVERY_PROBE = 4,         /* look, do not deliver */
+};
+
+enum delivery_status {
+    DELIVERY_DONE = 0,         /* nothing speaks against the destination; `deferred` recipients remain */
+    DELIVERY_SITE_FAILED = 1,  /* connect or handshake failed: counts towards a dead destination */
+    DELIVERY_AGENT_FAILED = 2, /* the agent itself cannot work now: skip the transport for a while */
+};
+
+enum bounce_kind {
+    BOUNCE_FAILURE,  /* non-delivery report; to postmaster as notify_classes says */
+    BOUNCE_WARNING,  /* still being retried */
+    BOUNCE_SUCCESS,  /* what DSN asked for: delivered, relayed, expanded */
+    BOUNCE_FORGET,   /* no message: drop the log (postsuper, all delivered) */
+};
+
+#endif

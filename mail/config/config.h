@@ -60,7 +60,9 @@ bool config_parse_time(const char *value, char unit, duration *result);
 typedef void config_complaint_fn(void *context, const char *file, int line, const char *complaint);
 void config_check(const struct config *config, config_complaint_fn *complain, void *context);
 
-/* What import_environment and export_environment say: cleans this process's environment accordingly. */
+/* Leaves of this process's environment what import_environment says; every service and command does so first.
+ * config_export_environment does the same by export_environment, in a child about to run a foreign command. */
 void config_clean_environment(const struct config *config);
+void config_export_environment(const struct config *config);
 
 #endif

@@ -1,0 +1,52 @@
+#include "mail/config/mail_config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "util/base/log.h"
+#include "util/base/memory.h"
+
+static const struct parameter parameters[] = {
+#define PARAMETER(...) PARAMETER_ROW(struct mail_config, __VA_ARGS__)
+#include "mail/config/mail.def"
+#undef PARAMETER
+};
+const struct parameter_set mail_parameters = PARAMETER_SET(parameters, struct mail_config);
+
+static int facility_named(const char *name)
+{
+    static const struct {
+        const char *name;
+        int facility;
+    } facilities[] = {
+        {"auth", LOG_AUTH},     {"authpriv", LOG_AUTHPRIV}, {"cron", LOG_CRON},     {"daemon", LOG_DAEMON},
+        {"ftp", LOG_FTP},       {"kern", LOG_KERN},         {"lpr", LOG_LPR},       {"mail", LOG_MAIL},
+        {"news", LOG_NEWS},     {"syslog", LOG_SYSLOG},     {"user", LOG_USER},     {"uucp", LOG_UUCP},
+        {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},     {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3},
+        {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5},     {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7},
+    };
+
+    for (size_t i = 0; i < sizeof facilities / sizeof *facilities; i++)
+        if (string_equal(name, facilities[i].name))
+            return facilities[i].facility;
+    log_warning(NULL, "unknown syslog_facility \"%s\"; using \"mail\"", name);
+    return LOG_MAIL;
+}
+
+void mail_config_open_log(const struct config *config, const struct mail_config *mail, const char *service)
+{
+    char *tag = memory_format("%s/%s", mail->syslog_name, service);
+    char *socket_path = memory_format("%s/public/%s", mail->queue_directory, mail->postlog_service_name);
+    struct log_settings settings = {
+        .tag = tag,
+        .target = *mail->maillog_file != '\0' ? LOG_TARGET_SOCKET : LOG_TARGET_SYSLOG,
+        .facility = facility_named(mail->syslog_facility),
+        .socket_path = socket_path,
+    };
+
+    (void)config;
+    log_open(&settings);
+    free(tag);
+    free(socket_path);
+}

@@ -1,0 +1,348 @@
+#include "mail/service/service.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mail/service/internal.h"
+#include "mail/service/protocol.h"
+#include "util/base/memory.h"
+#include "util/task/loop.h"
+
+enum { ACCEPTS_A_TURN = 16, DATAGRAMS_A_TURN = 100, DATAGRAM_LIMIT = 65536, TRIGGER_LIMIT = 1024 };
+
+/* The process as a whole: everything that the loop's callbacks need. */
+struct server {
+    const struct service *service;
+    struct service_arguments arguments;
+    struct service_environment environment;
+    struct loop_watch **listeners; /* one a socket; NULL while not accepting */
+    long sessions;                 /* connections being served */
+    long served;                   /* since the start */
+    bool accepting, finishing;
+    struct loop_timer *idle;
+    char *datagram;
+};
+
+struct connection {
+    struct server *server;
+    struct service_session session;
+};
+
+static void say(char what)
+{
+    (void)!send(SERVICE_CONTROL_FD, &what, 1, MSG_NOSIGNAL);
+}
+
+/* ---- accepting, and when to stop ---- */
+
+static void listener_ready(int fd, int events, void *context);
+
+static void set_accepting(struct server *server, bool accept_now)
+{
+    if (server->accepting == accept_now)
+        return;
+    server->accepting = accept_now;
+    for (int i = 0; i < server->arguments.socket_count; i++) {
+        if (accept_now)
+            server->listeners[i] = loop_watch_new(SERVICE_FIRST_LISTEN_FD + i, LOOP_READ, listener_ready, server);
+        else
+            loop_watch_free(server->listeners[i]);
+    }
+}
+
+static long connection_limit(const struct server *server)
+{
+    return server->service->one_channel ? 1 : server->environment.session_limit;
+}
+
+/* As many connections as that many single-session processes would serve in their life. */
+static bool used_up(const struct server *server)
+{
+    long limit = connection_limit(server);
+
+    if (server->service->keep_running || server->arguments.only_one || server->environment.mail->max_use <= 0)
+        return false;
+    return server->served / (limit > 1000 ? 1000 : limit) >= server->environment.mail->max_use;
+}
+
+static bool is_busy(struct server *server)
+{
+    return server->sessions > 0 ||
+           (server->service->busy != NULL && server->service->busy(&server->environment));
+}
+
+/* After every change in what the process does. */
+static void reconsider(struct server *server)
+{
+    bool room = server->sessions < connection_limit(server);
+
+    if (used_up(server))
+        server->finishing = true;
+    if (server->accepting && (server->finishing || !room)) {
+        set_accepting(server, false);
+        say(SERVICE_FULL);
+    } else if (!server->accepting && !server->finishing && room) {
+        set_accepting(server, true);
+        say(SERVICE_OPEN);
+    }
+    if (is_busy(server))
+        loop_timer_clear(server->idle);
+    else if (server->finishing)
+        loop_stop();
+    else if (!server->service->keep_running && !server->arguments.only_one)
+        loop_timer_set(server->idle, server->environment.mail->max_idle);
+}
+
+static void idle_too_long(void *context)
+{
+    struct server *server = context;
+
+    server->finishing = true;
+    reconsider(server);
+}
+
+void service_no_longer_busy(struct service_environment *environment)
+{
+    reconsider((struct server *)(void *)((char *)environment - offsetof(struct server, environment)));
+}
+
+/* ---- connections ---- */
+
+static void serve_call(struct call *call, void *context)
+{
+    struct server *server = context;
+
+    server->service->call(&server->environment, call);
+}
+
+static void serve_trigger(struct server *server, struct stream *stream)
+{
+    const char *requests;
+    size_t count;
+
+    while (stream_fill(stream, TRIGGER_LIMIT) == STREAM_OK)
+        ;
+    requests = stream_buffered(stream, &count);
+    if (count > 0)
+        server->service->trigger(&server->environment, requests, count < TRIGGER_LIMIT ? count : TRIGGER_LIMIT);
+}
+
+/* A channel opens with the word "postern"; a trigger is a few capital letters. */
+static void serve_internal(struct server *server, struct stream *stream)
+{
+    const char *first = NULL;
+    size_t length = 0;
+
+    stream_set_timeout(stream, server->environment.mail->ipc_timeout);
+    if (server->service->trigger != NULL && stream_fill(stream, TRIGGER_LIMIT) == STREAM_OK)
+        first = stream_buffered(stream, &length);
+    if (server->service->call == NULL || (length > 0 && *first != 'p')) {
+        serve_trigger(server, stream);
+        stream_free(stream);
+    } else {
+        stream_set_timeout(stream, INT64_MAX);
+        channel_serve(stream, server->service->protocol,
+                      server->service->one_channel ? server->environment.session_limit : 0, serve_call, server);
+    }
+}
+
+static void serve_connection(void *argument)
+{
+    struct connection *connection = argument;
+    struct server *server = connection->server;
+
+    if (server->service->session != NULL) {
+        server->service->session(&connection->session);
+        stream_free(connection->session.stream);
+    } else {
+        serve_internal(server, connection->session.stream);
+    }
+    free(connection);
+    server->sessions--;
+    reconsider(server);
+}
+
+static void take_connection(struct server *server, int fd)
+{
+    struct connection *connection = memory_new(sizeof *connection);
+    socklen_t length = sizeof connection->session.peer;
+
+    connection->server = server;
+    connection->session.environment = &server->environment;
+    if (strcmp(server->arguments.type, "inet") == 0) {
+        if (getpeername(fd, (struct sockaddr *)&connection->session.peer, &length) != 0) {
+            close(fd); /* it is gone already */
+            free(connection);
+            return;
+        }
+        length = sizeof connection->session.local;
+        getsockname(fd, (struct sockaddr *)&connection->session.local, &length);
+    }
+    connection->session.stream = stream_new(fd);
+    server->sessions++;
+    server->served++;
+    task_start(serve_connection, connection);
+}
+
+static void take_datagrams(struct server *server, int fd)
+{
+    for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
+        ssize_t length = recv(fd, server->datagram, DATAGRAM_LIMIT, MSG_DONTWAIT);
+
+        if (length < 0)
+            return;
+        server->service->datagram(&server->environment, server->datagram, (size_t)length);
+    }
+}
+
+static void take_fifo_triggers(struct server *server, int fd)
+{
+    char requests[TRIGGER_LIMIT];
+    ssize_t count = read(fd, requests, sizeof requests);
+
+    if (count > 0)
+        server->service->trigger(&server->environment, requests, (size_t)count);
+}
+
+static void listener_ready(int fd, int events, void *context)
+{
+    struct server *server = context;
+
+    (void)events;
+    if (server->service->datagram != NULL) {
+        take_datagrams(server, fd);
+        return;
+    }
+    if (strcmp(server->arguments.type, "fifo") == 0) {
+        take_fifo_triggers(server, fd);
+        return;
+    }
+    for (int i = 0; i < ACCEPTS_A_TURN && server->sessions < connection_limit(server) && !used_up(server); i++) {
+        int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (connection < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                log_warning(NULL, "accept connection: %s", strerror(errno));
+            break;
+        }
+        take_connection(server, connection);
+    }
+    reconsider(server);
+}
+
+/* ---- what master says ---- */
+
+static void control_ready(int fd, int events, void *context)
+{
+    struct server *server = context;
+    char what;
+    ssize_t got = recv(fd, &what, 1, MSG_DONTWAIT);
+
+    (void)events;
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0)
+        _exit(0); /* master is gone: nobody may go on without it */
+    if (what == MASTER_WAKEUP && server->service->trigger != NULL)
+        server->service->trigger(&server->environment, "W", 1);
+    if (what == MASTER_DRAIN) {
+        server->finishing = true;
+        if (server->service->drain != NULL)
+            server->service->drain(&server->environment);
+        reconsider(server);
+    }
+}
+
+/* ---- start ---- */
+
+static void fail_start(const struct error *error)
+{
+    die("%s", error->text);
+}
+
+static void get_ready(void *argument)
+{
+    struct server *server = argument;
+    struct error error;
+
+    if (server->service->ready != NULL && !server->service->ready(&server->environment, &error))
+        fail_start(&error);
+    if (!service_enter_sandbox(server->service->sandbox, &error))
+        fail_start(&error);
+    server->accepting = false;
+    set_accepting(server, true);
+    say(SERVICE_READY);
+    reconsider(server);
+}
+
+static void fill_or_die(const struct config *config, const struct parameter_set *set, void *target)
+{
+    struct error error;
+
+    if (!config_fill(config, set, target, &error))
+        fail_start(&error);
+}
+
+static void prepare(struct server *server, struct config *config)
+{
+    const struct service *service = server->service;
+    struct mail_config *mail = memory_new(sizeof *mail);
+    void *parameters = service->parameters != NULL ? memory_new(service->parameters->size) : NULL;
+
+    fill_or_die(config, &mail_parameters, mail);
+    mail_config_open_log(config, mail, server->environment.program);
+    if (parameters != NULL)
+        fill_or_die(config, service->parameters, parameters);
+    server->environment.config = config;
+    server->environment.mail = mail;
+    server->environment.parameters = parameters;
+    server->environment.service_name = server->arguments.name;
+    server->environment.session_limit =
+        server->arguments.session_limit > 0 ? server->arguments.session_limit : LONG_MAX;
+    if (chdir(mail->queue_directory) != 0)
+        die("queue_directory = %s: %s", mail->queue_directory, strerror(errno));
+    server->environment.queue_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* "lmtp" when smtp was started under that name. */
+static const char *program_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
+int service_main(const struct service *service, int argc, char **argv)
+{
+    struct server server = {.service = service};
+    struct error error;
+    struct config *config;
+
+    assert((service->session != NULL) + (service->call != NULL || service->trigger != NULL) +
+               (service->datagram != NULL) == 1);
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    server.environment.program = program_name(argv[0]);
+    config = service_read_arguments(service, argc, argv, &server.arguments);
+    prepare(&server, config);
+    server.listeners = memory_new((size_t)server.arguments.socket_count * sizeof(struct loop_watch *));
+    server.datagram = service->datagram != NULL ? memory_new(DATAGRAM_LIMIT) : NULL;
+    loop_start();
+    if (service->start != NULL && !service->start(&server.environment, &error))
+        fail_start(&error);
+    if (!service_drop_privileges(&server.arguments, server.environment.mail, &error))
+        fail_start(&error);
+    server.idle = loop_timer_new(idle_too_long, &server);
+    loop_watch_new(SERVICE_CONTROL_FD, LOOP_READ, control_ready, &server);
+    task_start(get_ready, &server);
+    loop_run();
+    exit(0);
+}

@@ -32,7 +32,7 @@ SERVICES := $(foreach m,$(filter-out cli/% observe/%,$(MAINS)),$(BUILD)/libexec/
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: all clean help run check unit system check-peer bench layers install dependencies test-dependencies
-all: $(COMMANDS) $(SERVICES) $(BUILD)/libexec/lmtp
+all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/lmtp)
 
 help:
 	@sed -n 's/^#: //p' Makefile

@@ -29,6 +29,7 @@ PARAMETER_DEFS := $(filter-out mail/ipc/%,$(DEFS))
 
 COMMANDS := $(foreach m,$(filter cli/% observe/%,$(MAINS)),$(BUILD)/sbin/$(patsubst %_main.c,%,$(notdir $(m))))
 SERVICES := $(foreach m,$(filter-out cli/% observe/%,$(MAINS)),$(BUILD)/libexec/$(patsubst %_main.c,%,$(notdir $(m))))
+TEST_SERVICES := $(patsubst tests/system/services/%_main.c,$(BUILD)/test-services/%,$(wildcard tests/system/services/*_main.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: all clean help run check unit system check-peer bench layers install dependencies test-dependencies
@@ -78,6 +79,11 @@ $(foreach m,$(MAINS),$(eval $(call program_rules,$(m),$(if $(filter cli/% observ
 $(BUILD)/libexec/lmtp: $(BUILD)/libexec/smtp
 	ln -sf smtp $@
 
+# Stand-ins for services, for the tests of what surrounds them.
+$(BUILD)/test-services/%: $(BUILD)/obj/tests/system/services/%_main.o $(BUILD)/libpostern.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
 # A unit test links its subject's folder when it is named FOLDER_..._test.c and FOLDER is a service's.
 $(BUILD)/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) $(BUILD)/libpostern.a
 	@mkdir -p $(@D)
@@ -98,12 +104,14 @@ run: dependencies
 
 unit: $(UNIT_TESTS)
 
+system: all $(TEST_SERVICES)
+
 check: test-dependencies
-	@$(MAKE) --no-print-directory -j$$(nproc) all unit BUILD=build/test SANITIZE=address,undefined CFLAGS="-O1 -g"
+	@$(MAKE) --no-print-directory -j$$(nproc) unit system BUILD=build/test SANITIZE=address,undefined CFLAGS="-O1 -g"
 	@sh tests/check build/test
 
 check-peer: test-dependencies
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory system
 	@sh tests/check-peer $(BUILD)
 
 bench: test-dependencies

@@ -58,9 +58,14 @@ static void set_accepting(struct server *server, bool accept_now)
     }
 }
 
+/* An inner service that is the only one of its kind has to hear all its clients: the limit is on what comes from
+ * outside. */
 static long connection_limit(const struct server *server)
 {
-    return server->service->one_channel ? 1 : server->environment.session_limit;
+    if (server->service->one_channel)
+        return 1;
+    return server->arguments.only_one && server->service->session == NULL ? LONG_MAX
+                                                                          : server->environment.session_limit;
 }
 
 /* As many connections as that many single-session processes would serve in their life. */
@@ -240,6 +245,13 @@ static void listener_ready(int fd, int events, void *context)
 
 /* ---- what master says ---- */
 
+/* Lines that were sent before the end are written before the end. */
+static void take_last_datagrams(struct server *server)
+{
+    for (int i = 0; server->service->datagram != NULL && i < server->arguments.socket_count; i++)
+        take_datagrams(server, SERVICE_FIRST_LISTEN_FD + i);
+}
+
 static void control_ready(int fd, int events, void *context)
 {
     struct server *server = context;
@@ -254,6 +266,7 @@ static void control_ready(int fd, int events, void *context)
     if (what == MASTER_WAKEUP && server->service->trigger != NULL)
         server->service->trigger(&server->environment, "W", 1);
     if (what == MASTER_DRAIN) {
+        take_last_datagrams(server);
         server->finishing = true;
         if (server->service->drain != NULL)
             server->service->drain(&server->environment);

@@ -1,6 +1,7 @@
 #include "util/base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 
 #include "util/base/text.h"
 
+enum { SOCKET_PATIENCE = 500 }; /* milliseconds */
+
 /* A process has one log, as it has one stderr: this is its whole state. */
 static struct {
     char tag[128];
@@ -22,6 +25,7 @@ static struct {
     int verbosity;
     int socket;
     bool also_stderr;
+    bool stalled; /* the socket's reader did not come in time */
     log_sink_fn *sink;
 } state = {.target = LOG_TARGET_STDERR, .socket = -1};
 
@@ -66,6 +70,18 @@ void log_set_sink(log_sink_fn *sink)
     state.sink = sink;
 }
 
+/* A reader that is away for long must not hold up the mail. */
+static bool log_send(const char *line, size_t length)
+{
+    struct pollfd wait = {.fd = state.socket, .events = POLLOUT};
+    bool sent = send(state.socket, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+
+    if (!sent && errno == EAGAIN && !state.stalled && poll(&wait, 1, SOCKET_PATIENCE) == 1)
+        sent = send(state.socket, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    state.stalled = !sent;
+    return sent;
+}
+
 static void log_to_socket(enum log_level level, const char *text)
 {
     char line[LOG_LINE_LIMIT + 400], stamp[32];
@@ -76,7 +92,7 @@ static void log_to_socket(enum log_level level, const char *text)
     strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", localtime_r(&now, &local));
     length = snprintf(line, sizeof line, "%s %s %s[%ld]: %s%s", stamp, state.host, state.tag, (long)getpid(),
                       level_words[level], text);
-    if (state.socket < 0 || send(state.socket, line, (size_t)length, MSG_NOSIGNAL) < 0)
+    if (state.socket < 0 || !log_send(line, (size_t)length))
         syslog(level_priorities[level] | LOG_MAIL, "%s%s", level_words[level], text);
 }
 

@@ -1,0 +1,122 @@
+/* postlogd - writes maillog_file: each datagram that arrives is a line (postlogd(8), MAILLOG_README). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "mail/service/service.h"
+#include "util/base/memory.h"
+#include "util/base/text.h"
+
+enum { LINE_LIMIT = 4000 }; /* longer than any service writes */
+
+struct postlogd {
+    int fd; /* -1: what cannot be written goes to syslog */
+};
+
+static bool is_below(const char *path, const char *prefix)
+{
+    size_t length = strlen(prefix);
+
+    return string_starts(path, prefix) && (path[length] == '\0' || path[length] == '/' || prefix[length - 1] == '/');
+}
+
+/* maillog_file_prefixes is what keeps a slip in main.cf from appending to any file of the system. */
+static bool is_allowed(const struct mail_config *mail)
+{
+    char copy[4096], *cursor = copy, *prefix;
+
+    snprintf(copy, sizeof copy, "%s", mail->maillog_file_prefixes);
+    while ((prefix = string_next_word(&cursor, " \t\r\n,")) != NULL)
+        if (is_below(mail->maillog_file, prefix))
+            return strstr(mail->maillog_file, "..") == NULL;
+    return false;
+}
+
+static bool parse_mode(const char *text, mode_t *mode)
+{
+    if (!string_equal(text, "0600") && !string_equal(text, "0640") && !string_equal(text, "0644"))
+        return false;
+    *mode = (mode_t)strtol(text, NULL, 8);
+    return true;
+}
+
+static int open_file(const struct mail_config *mail, struct error *error)
+{
+    mode_t mode, mask;
+    int fd;
+
+    if (*mail->maillog_file == '\0')
+        return error_set(error, "maillog_file is empty"), -1;
+    if (!is_allowed(mail))
+        return error_set(error, "maillog_file %s is in none of maillog_file_prefixes = %s", mail->maillog_file,
+                         mail->maillog_file_prefixes), -1;
+    if (string_equal(mail->maillog_file, "/dev/stdout"))
+        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+    if (!parse_mode(mail->maillog_file_permissions, &mode))
+        return error_set(error, "bad maillog_file_permissions = %s: 0600, 0640 or 0644 is wanted",
+                         mail->maillog_file_permissions), -1;
+    mask = umask(0);
+    fd = open(mail->maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, mode);
+    umask(mask);
+    if (fd < 0)
+        error_set(error, "open logfile %s: %s", mail->maillog_file, strerror(errno));
+    return fd;
+}
+
+/* Without a file the lines still go somewhere, and mail goes on. */
+static bool start(struct service_environment *environment, struct error *error)
+{
+    struct postlogd *postlogd = memory_new(sizeof *postlogd);
+
+    postlogd->fd = open_file(environment->mail, error);
+    environment->state = postlogd;
+    openlog(NULL, LOG_NDELAY, LOG_MAIL);
+    if (postlogd->fd < 0)
+        syslog(LOG_WARNING | LOG_MAIL, "%s: logging to syslog instead", error->text);
+    return true;
+}
+
+/* "Nov 24 22:05:20 host postfix/smtpd[123]: text" without what syslog will say itself. */
+static const char *skip_stamp_and_host(const char *line)
+{
+    const char *rest = strlen(line) > 16 && line[15] == ' ' ? strchr(line + 16, ' ') : NULL;
+
+    return rest != NULL ? rest + 1 : line;
+}
+
+static void write_line(struct service_environment *environment, const char *bytes, size_t length)
+{
+    const struct postlogd *postlogd = environment->state;
+    char line[LINE_LIMIT + 2];
+
+    length = length < LINE_LIMIT ? length : LINE_LIMIT;
+    memcpy(line, bytes, length);
+    while (length > 0 && line[length - 1] == '\n')
+        length--;
+    for (size_t i = 0; i < length; i++)
+        line[i] = (char)(line[i] == '\0' ? '?' : line[i]);
+    line[length] = '\0';
+    string_printable(line, true);
+    line[length] = '\n';
+    line[length + 1] = '\0';
+    if (postlogd->fd < 0 || write(postlogd->fd, line, length + 1) != (ssize_t)length + 1)
+        syslog(LOG_INFO | LOG_MAIL, "%s", skip_stamp_and_host(line));
+}
+
+static const struct service postlogd = {
+    .name = "postlogd",
+    .start = start,
+    .datagram = write_line,
+    .sandbox = SANDBOX_READ_ONLY, /* the file is open already */
+    .keep_running = true,
+};
+
+int main(int argc, char **argv)
+{
+    return service_main(&postlogd, argc, argv);
+}

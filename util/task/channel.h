@@ -65,5 +65,8 @@ void channel_pool_free(struct channel_pool *pool);
 struct channel *channel_pool_lease(struct channel_pool *pool, struct deadline deadline, struct error *error);
 void channel_pool_return(struct channel_pool *pool, struct channel *channel); /* a broken one is dropped */
 struct channel *channel_pool_shared(struct channel_pool *pool, struct deadline deadline, struct error *error);
+/* The process's own pool to that place, made when first asked for. For shared calls only. */
+struct channel_pool *channel_pool_process(const char *path, const char *protocol);
+void channel_pool_process_end(void); /* closes them, from within a task: for tests and orderly exits */
 
 #endif

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "util/base/map.h"
 #include "util/base/memory.h"
 #include "util/task/channel.h"
 
@@ -72,4 +73,36 @@ struct channel *channel_pool_shared(struct channel_pool *pool, struct deadline d
     pool->connecting = false;
     task_condition_wake_all(&pool->connected);
     return pool->shared;
+}
+
+/* ---- pools of the process, beside its one loop ---- */
+
+static struct {
+    struct map *pools; /* by path */
+} process;
+
+static void free_pool(void *pool)
+{
+    channel_pool_free(pool);
+}
+
+struct channel_pool *channel_pool_process(const char *path, const char *protocol)
+{
+    struct channel_pool *pool;
+
+    if (process.pools == NULL)
+        process.pools = map_new();
+    pool = map_get(process.pools, path);
+    if (pool == NULL) {
+        pool = channel_pool_new(path, protocol, 0);
+        map_set(process.pools, path, pool);
+    }
+    return pool;
+}
+
+void channel_pool_process_end(void)
+{
+    if (process.pools != NULL)
+        map_free_with(process.pools, free_pool);
+    process.pools = NULL;
 }

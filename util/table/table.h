@@ -16,21 +16,31 @@ enum table_result { TABLE_FOUND, TABLE_NOT_FOUND, TABLE_ERROR };
 
 struct table; /* an open table */
 
-/* Opens "type:name" (hash: and btree: open an LMDB file). Owned by the caller. */
+/* Opens "type:name" (hash: and btree: open an LMDB file). Owned by the caller. NULL only when the text has not that
+ * form. A table that cannot be opened (a missing file, an unknown type, bad syntax) is logged as an error and opens
+ * all the same: its lookups answer TABLE_ERROR, and it is tried again now and then. */
 struct table *table_open(const char *type_and_name, struct error *error);
+/* For commands, which have someone to tell: NULL also when the table cannot be opened; logs no error. */
+struct table *table_open_strictly(const char *type_and_name, struct error *error);
 void table_close(struct table *table);
 const char *table_name(const struct table *table); /* "lmdb:/etc/postfix/transport" */
 
-/* Puts the answer into result (cleared first). Keys are folded to lower case as each type does it. */
+/* Puts the answer into result (cleared first). Keys are folded to lower case as each type does it. With TABLE_ERROR
+ * the reason has been logged, and error is "TYPE:NAME: table lookup problem". */
 enum table_result table_lookup(struct table *table, const char *key, struct text *result, struct error *error);
+
+/* postmap -f: keys are not folded. */
+void table_set_exact(struct table *table, bool exact);
 
 /* Pattern tables (regexp, pcre, cidr) are asked with the whole key only: no parent domains, no @domain. */
 bool table_is_pattern(const struct table *table);
 
-/* The file behind the table has changed since it was opened: the process should be replaced (or reopen). */
+/* The file behind the table has changed since it was opened, and lookups do not see that: the process should be
+ * replaced (or reopen the table). Indexed files are reopened by their own lookups wherever the sandbox lets them. */
 bool table_changed(const struct table *table);
 
-/* A list of tables as main.cf writes them, "lmdb:/a, inline:{x=y} pcre:/b", asked one after another. */
+/* A list of tables as main.cf writes them, "lmdb:/a, inline:{x=y} pcre:/b", asked one after another. An
+ * empty answer is a mistake in the table: it is logged and counts as TABLE_ERROR. */
 struct table_list;
 
 struct table_list *table_list_open(const char *names, struct error *error);
@@ -41,10 +51,13 @@ enum table_result table_list_lookup(struct table_list *list, const char *key, st
 /* The name of the table that answered (or failed) last on this list. */
 const char *table_list_last(const struct table_list *list);
 /* The same walk by hand, for callers that ask several keys of one table before the next. */
+enum table_result table_list_lookup_at(struct table_list *list, size_t index, const char *key, struct text *result,
+                                       struct error *error);
 size_t table_list_count(const struct table_list *list);
 struct table *table_list_at(const struct table_list *list, size_t index);
 
-/* postmap: makes or changes the indexed file behind type:name. */
+/* postmap: makes or changes the indexed file behind type:name. Keys are stored as given. The new file takes the
+ * old one's place at commit, complete and on disk; with its mode and owner, or, a first time, as umask says. */
 enum table_write_mode { TABLE_REPLACE, TABLE_UPDATE };
 enum table_duplicate { TABLE_DUPLICATE_WARN, TABLE_DUPLICATE_IGNORE, TABLE_DUPLICATE_REPLACE };
 struct table_writer;

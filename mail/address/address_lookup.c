@@ -40,12 +40,11 @@ size_t address_extension_start(const char *local, size_t length, const char *del
 static enum table_result ask(struct search *search, bool whole)
 {
     for (size_t i = 0; i < table_list_count(search->tables); i++) {
-        struct table *table = table_list_at(search->tables, i);
         enum table_result answer;
 
-        if (table_is_pattern(table) && !whole)
+        if (table_is_pattern(table_list_at(search->tables, i)) && !whole)
             continue;
-        answer = table_lookup(table, text_string(&search->key), search->result, search->error);
+        answer = table_list_lookup_at(search->tables, i, text_string(&search->key), search->result, search->error);
         if (answer != TABLE_NOT_FOUND)
             return answer;
     }

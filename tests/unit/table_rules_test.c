@@ -96,8 +96,8 @@ static void cidr_negates_and_nests(void **state)
 static void cidr_warns_and_goes_on(void **state)
 {
     (void)state;
-    expect_warning("cidr:{{10.0.0.1/8 x}}", "line 1: non-null host address bits in \"10.0.0.1/8\", perhaps you should "
-                                            "use \"10.0.0.0/8\" instead: skipping this rule");
+    expect_warning("cidr:{{10.0.0.1/8 x}}", "line 1: non-null host address bits in \"10.0.0.1/8\", perhaps you "
+                                            "should use \"10.0.0.0/8\" instead: skipping this rule");
     expect_warning("cidr:{{1.2.3.4}}", "line 1: no lookup result: skipping this rule");
     expect_warning("cidr:{{1.2.3.4 x}, {bogus x}}", "line 2: bad address pattern: \"bogus\": skipping this rule");
     expect_warning("cidr:{{1.2.3.4/40 x}}", "bad mask length in \"1.2.3.4/40\": skipping this rule");

@@ -4,8 +4,9 @@
 
 #include <stdbool.h>
 
-/* Takes the line apart in place. Double quotes in a key protect white space, and stay part of the key. False: the line
- * was no entry; a warning with path and line has been logged, ended by `consequence`, "" or " -- ignoring this line". */
+/* Takes the line apart in place. Double quotes in a key protect white space, and stay part of the key. False: the
+ * line was no entry; a warning with path and line has been logged, ended by `consequence`, which is "" or
+ * " -- ignoring this line". */
 bool table_entry_split(char *text, const char *path, int line, const char *consequence, char **key, char **value);
 
 #endif

@@ -82,7 +82,8 @@ static bool parse_pattern(const struct rules *rules, int line, char *text, struc
         if (*end == '\\' && end[1] != '\0')
             end++;
     if (*end == '\0') {
-        rules_warn(rules, line, "no closing regexp delimiter \"%c\": %s", delimiter, engine_of(rules)->ending_ignored);
+        rules_warn(rules, line, "no closing regexp delimiter \"%c\": %s", delimiter,
+                   engine_of(rules)->ending_ignored);
         return false;
     }
     *end = '\0';
@@ -116,8 +117,8 @@ static bool check_answer(const struct rules *rules, int line, const struct parse
         if (piece.kind == PIECE_NAME)
             good = check_name(rules, line, &piece, parsed->negative, highest) && good;
         else if (piece.kind != PIECE_LITERAL)
-            log_warning(NULL, "%s: \"%s\"", piece.kind == PIECE_EMPTY ? "empty macro name" : "truncated macro reference",
-                        parsed->rest);
+            log_warning(NULL, "%s: \"%s\"",
+                        piece.kind == PIECE_EMPTY ? "empty macro name" : "truncated macro reference", parsed->rest);
         good = good && (piece.kind == PIECE_NAME || piece.kind == PIECE_LITERAL);
         names = names || piece.kind == PIECE_NAME;
     }
@@ -237,8 +238,8 @@ static bool matches(void *context, const struct rule *rule, const char *key)
     struct lookup *lookup = context;
     const struct expression *expression = rule->pattern;
     struct error failure = {{0}};
-    bool matched = expression->engine->match(expression->compiled, key, expression->groups > 0 ? lookup->groups : NULL,
-                                             &failure);
+    struct expression_group *groups = expression->groups > 0 ? lookup->groups : NULL;
+    bool matched = expression->engine->match(expression->compiled, key, groups, &failure);
 
     if (failure.text[0] != '\0')
         rules_warn(lookup->rules, rule->line, "%s", failure.text);

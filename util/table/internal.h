@@ -32,9 +32,9 @@ struct table_writing {
 
 extern const struct table_writing lmdb_writing;
 
-#define TABLE_TYPE_FUNCTIONS(type)                                                                                    \
-    void *type##_open(const char *type_name, const char *name, struct error *error);                                  \
-    enum table_result type##_lookup(void *state, const char *key, struct text *result, struct error *error);          \
+#define TABLE_TYPE_FUNCTIONS(type)                                                                                \
+    void *type##_open(const char *type_name, const char *name, struct error *error);                              \
+    enum table_result type##_lookup(void *state, const char *key, struct text *result, struct error *error);      \
     void type##_close(void *state);
 
 TABLE_TYPE_FUNCTIONS(cidr)

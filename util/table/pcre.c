@@ -60,8 +60,8 @@ static void *pcre_compile(const char *pattern, int flags, bool captures, size_t 
     size_t offset;
     uint32_t count = 0;
     struct pcre *pcre;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, pcre_options(flags), &reason, &offset,
-                                     NULL);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, pcre_options(flags), &reason,
+                                     &offset, NULL);
 
     (void)captures;
     if (code == NULL) {

@@ -50,7 +50,8 @@ static void copy_groups(const regmatch_t *matches, struct expression_group *grou
     }
 }
 
-static bool regexp_match(const void *compiled, const char *key, struct expression_group *groups, struct error *failure)
+static bool regexp_match(const void *compiled, const char *key, struct expression_group *groups,
+                         struct error *failure)
 {
     regmatch_t matches[EXPRESSION_GROUPS];
     int status = regexec(compiled, key, groups != NULL ? EXPRESSION_GROUPS : 0, matches, 0);

@@ -235,10 +235,11 @@ struct table_writer *table_writer_open(const char *type_and_name, enum table_wri
     return writer;
 }
 
-bool table_writer_put(struct table_writer *writer, const char *key, const char *value, enum table_duplicate duplicates,
-                      bool *was_duplicate, struct error *error)
+bool table_writer_put(struct table_writer *writer, const char *key, const char *value,
+                      enum table_duplicate duplicates, bool *was_duplicate, struct error *error)
 {
-    return writer->writing->put(writer->file, key, value, duplicates == TABLE_DUPLICATE_REPLACE, was_duplicate, error);
+    return writer->writing->put(writer->file, key, value, duplicates == TABLE_DUPLICATE_REPLACE, was_duplicate,
+                                error);
 }
 
 bool table_writer_delete(struct table_writer *writer, const char *key, bool *existed, struct error *error)

@@ -63,8 +63,8 @@ enum table_duplicate { TABLE_DUPLICATE_WARN, TABLE_DUPLICATE_IGNORE, TABLE_DUPLI
 struct table_writer;
 
 struct table_writer *table_writer_open(const char *type_and_name, enum table_write_mode mode, struct error *error);
-bool table_writer_put(struct table_writer *writer, const char *key, const char *value, enum table_duplicate duplicates,
-                      bool *was_duplicate, struct error *error);
+bool table_writer_put(struct table_writer *writer, const char *key, const char *value,
+                      enum table_duplicate duplicates, bool *was_duplicate, struct error *error);
 bool table_writer_delete(struct table_writer *writer, const char *key, bool *existed, struct error *error);
 bool table_writer_commit(struct table_writer *writer, struct error *error); /* frees the writer */
 void table_writer_abandon(struct table_writer *writer);

@@ -21,7 +21,7 @@ struct queue_sizes {
     int64_t data_offset;    /* of the first content record */
     int64_t recipients;
     int64_t qmgr_flags;
-    int64_t content_length; /* bytes of the message's text, LF counted */
+    int64_t content_length; /* the same, unless the content was edited behind the E record */
     int64_t sendopts;       /* enum sendopt */
 };
 
@@ -61,7 +61,7 @@ const char *message_attribute(const struct ipc_strings *attributes, const char *
 bool message_envelope_read(int fd, struct arena *arena, struct message_envelope *envelope, bool *damaged,
                            struct error *error);
 
-/* Recipients that are not done, in file order, some at a time. done tells whether those that are done come too. */
+/* Recipients that are not done, in file order, some at a time. The descriptor stays the caller's. */
 struct recipient_reader;
 struct recipient_reader *recipient_reader_new(int fd, const struct message_envelope *envelope);
 void recipient_reader_free(struct recipient_reader *reader);

@@ -59,11 +59,11 @@ int queue_file_open(const struct queue_layout *layout, const char *queue, const 
 int queue_move(const struct queue_layout *layout, const char *id, const char *from, const char *to);
 int queue_remove(const struct queue_layout *layout, const char *queue, const char *id);
 
-/* Which of these queues holds the ID? Several tries, since a message may move meanwhile. NULL: none. */
+/* Which of these queues (NULL ends) holds the ID? Several tries, since a message may move meanwhile. NULL: none. */
 const char *queue_find(const struct queue_layout *layout, const char *id, const char *const *queues, struct stat *found);
 
 /* Walks a queue, its subdirectories too, in directory order; file names that are no queue IDs are skipped. A walk
- * holds two descriptors; entries made meanwhile may be missed. */
+ * holds a descriptor for each level of subdirectories; entries made meanwhile may be missed. */
 struct queue_scan;
 struct queue_scan *queue_scan_open(const char *queue);
 const char *queue_scan_next(struct queue_scan *scan); /* NULL at the end; the name is gone at the next call */

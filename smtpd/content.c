@@ -1,0 +1,113 @@
+#include "smtpd/content.h"
+
+#include <string.h>
+
+void content_decoder_init(struct content_decoder *decoder, enum bare_newline mode, bool dots)
+{
+    *decoder = (struct content_decoder){.mode = mode, .dots = dots, .after_crlf = true, .at_start = true};
+}
+
+static void pass_held(struct content_decoder *decoder, struct text *out)
+{
+    for (; decoder->held > 0; decoder->held--)
+        text_append_char(out, '\r');
+}
+
+/* The line goes on with a byte that is neither CR nor LF. */
+static void go_on(struct content_decoder *decoder, struct text *out)
+{
+    /* A dot in front of something is the one that the client added; what was held behind it are CRs. */
+    decoder->only_dot = false;
+    pass_held(decoder, out);
+}
+
+/* A line that is a dot: the end of the content, if its line ends and the one before are what the mode wants. */
+static bool ends_content(const struct content_decoder *decoder)
+{
+    if (!decoder->only_dot)
+        return false;
+    if (decoder->mode == BARE_NEWLINE_NO)
+        return true;
+    return decoder->after_crlf && decoder->held == 1;
+}
+
+/* A dot alone that does not end the content is content. A dot followed by CRs only was one added before a CR. */
+static void pass_lone_dot(struct content_decoder *decoder, struct text *out)
+{
+    if (decoder->held <= 1)
+        text_append_char(out, '.');
+    decoder->only_dot = false;
+}
+
+static void end_line(struct content_decoder *decoder, struct text *out)
+{
+    bool crlf = decoder->held > 0;
+
+    if (ends_content(decoder)) {
+        decoder->ended = true;
+        return;
+    }
+    if (decoder->only_dot)
+        pass_lone_dot(decoder, out);
+    if (decoder->mode == BARE_NEWLINE_NO)
+        decoder->held = 0;
+    else if (crlf)
+        decoder->held--;
+    pass_held(decoder, out);
+    text_append_char(out, '\n');
+    decoder->bare_newline = decoder->bare_newline || !crlf;
+    decoder->after_crlf = crlf;
+    decoder->at_start = true;
+}
+
+static void take_byte(struct content_decoder *decoder, char byte, struct text *out)
+{
+    if (byte == '\n') {
+        end_line(decoder, out);
+    } else if (byte == '\r') {
+        decoder->held++;
+        decoder->at_start = false;
+    } else if (byte == '.' && decoder->dots && decoder->at_start) {
+        decoder->only_dot = true;
+        decoder->at_start = false;
+    } else {
+        go_on(decoder, out);
+        text_append_char(out, byte);
+        decoder->at_start = false;
+    }
+}
+
+/* Bytes within a line that need no thought. */
+static size_t plain_run(const char *bytes, size_t length)
+{
+    const char *newline = memchr(bytes, '\n', length);
+    size_t run = newline != NULL ? (size_t)(newline - bytes) : length;
+    const char *carriage_return = memchr(bytes, '\r', run);
+
+    return carriage_return != NULL ? (size_t)(carriage_return - bytes) : run;
+}
+
+size_t content_decode(struct content_decoder *decoder, const char *bytes, size_t length, struct text *out)
+{
+    size_t at = 0;
+
+    while (at < length && !decoder->ended) {
+        if (!decoder->at_start && decoder->held == 0 && !decoder->only_dot) {
+            size_t run = plain_run(bytes + at, length - at);
+
+            text_append_bytes(out, bytes + at, run);
+            at += run;
+        }
+        if (at < length)
+            take_byte(decoder, bytes[at++], out);
+    }
+    return at;
+}
+
+void content_decoder_finish(struct content_decoder *decoder, struct text *out)
+{
+    pass_held(decoder, out);
+    if (!decoder->at_start)
+        text_append_char(out, '\n');
+    decoder->ended = true;
+}

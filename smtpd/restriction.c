@@ -1,0 +1,308 @@
+#include "smtpd/restriction.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "smtpd/client.h"
+#include "util/base/memory.h"
+
+enum { RESTRICTION_DEPTH_LIMIT = 30 };
+
+struct restriction_list {
+    struct restriction *items;
+    size_t count;
+};
+
+static void restriction_list_free(struct restriction_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        table_list_close(list->items[i].tables);
+        if (list->items[i].list != NULL)
+            restriction_list_free(list->items[i].list);
+        free(list->items[i].name);
+        free(list->items[i].argument);
+    }
+    free(list->items);
+    free(list);
+}
+
+/* ---- reading lists ---- */
+
+static bool is_class(const struct smtpd *smtpd, const char *name)
+{
+    char *names = memory_copy_string(smtpd->config->smtpd_restriction_classes), *cursor = names, *word;
+    bool found = false;
+
+    while ((word = string_next_word(&cursor, " \t\r\n,")) != NULL)
+        found = found || strcmp(word, name) == 0;
+    free(names);
+    return found;
+}
+
+static const char *table_row_name(enum restriction_list_kind kind)
+{
+    switch (kind) {
+    case CLIENT_RESTRICTIONS: return "check_client_access";
+    case HELO_RESTRICTIONS: return "check_helo_access";
+    case SENDER_RESTRICTIONS: return "check_sender_access";
+    case LOCAL_REWRITE_CLIENTS: return "check_address_map";
+    default: return "check_recipient_access";
+    }
+}
+
+/* table: the argument, when a bare type:table stands in the list. */
+static bool read_argument(struct restriction *item, const char *table, char **cursor, struct error *error)
+{
+    const char *word;
+
+    if (item->row->argument == ARGUMENT_NONE)
+        return true;
+    word = table != NULL ? table : string_next_word_braced(cursor, " \t\r\n,");
+    if (word == NULL)
+        return error_set(error, "restriction %s needs an argument: \"%s %s\"", item->name, item->name,
+                         item->row->argument == ARGUMENT_TABLE ? "type:table" : "value");
+    item->argument = memory_copy_string(word);
+    if (item->row->argument == ARGUMENT_TABLE)
+        item->tables = table_list_open(word, error);
+    return item->row->argument != ARGUMENT_TABLE || item->tables != NULL;
+}
+
+static bool read_item(struct smtpd *smtpd, struct restriction *item, char *word, char **cursor,
+                      enum restriction_list_kind kind, int depth, struct error *error);
+
+static struct restriction_list *read_list(struct smtpd *smtpd, const char *text, enum restriction_list_kind kind,
+                                          int depth, struct error *error)
+{
+    struct restriction_list *list = memory_new(sizeof *list);
+    char *copy = memory_copy_string(text), *cursor = copy, *word;
+    bool good = true;
+
+    while (good && (word = string_next_word_braced(&cursor, " \t\r\n,")) != NULL) {
+        list->items = memory_resize(list->items, (list->count + 1) * sizeof *list->items);
+        good = read_item(smtpd, &list->items[list->count++], word, &cursor, kind, depth, error);
+    }
+    free(copy);
+    if (good)
+        return list;
+    restriction_list_free(list);
+    return NULL;
+}
+
+static bool read_item(struct smtpd *smtpd, struct restriction *item, char *word, char **cursor,
+                      enum restriction_list_kind kind, int depth, struct error *error)
+{
+    bool table = strchr(word, ':') != NULL;
+
+    *item = (struct restriction){.name = memory_copy_string(table ? table_row_name(kind) : word)};
+    item->row = restriction_find(item->name);
+    if (item->row != NULL)
+        return read_argument(item, table ? word : NULL, cursor, error);
+    if (!is_class(smtpd, word))
+        return true;
+    if (depth > RESTRICTION_DEPTH_LIMIT)
+        return error_set(error, "restriction class %s contains itself", word);
+    item->list = read_list(smtpd, config_get(smtpd->environment->config, word), kind, depth + 1, error);
+    return item->list != NULL || error_prefix(error, "restriction class %s: ", word);
+}
+
+struct restriction_list *restriction_list_new(struct smtpd *smtpd, const char *text, enum restriction_list_kind kind,
+                                              struct error *error)
+{
+    return read_list(smtpd, text, kind, 0, error);
+}
+
+bool restriction_list_guards_relay(const struct restriction_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->items[i].row != NULL && list->items[i].row->guards_relay)
+            return true;
+        if (list->items[i].list != NULL && restriction_list_guards_relay(list->items[i].list))
+            return true;
+    }
+    return false;
+}
+
+/* ---- judging ---- */
+
+void judge_begin(struct judge *judge, struct smtp_session *session, struct arena *arena, const char *stage)
+{
+    *judge = (struct judge){.session = session, .arena = arena, .stage = stage};
+}
+
+static enum judgement run_unknown(struct judge *judge, const char *name)
+{
+    log_warning(NULL, "unknown smtpd restriction: \"%s\"", name);
+    return judge_reject(judge, 451, "4.3.5", "Server configuration error");
+}
+
+static enum judgement run_one(struct judge *judge, const struct restriction *restriction)
+{
+    if (restriction->list != NULL)
+        return restrictions_run(judge, restriction->list);
+    if (restriction->row == NULL)
+        return run_unknown(judge, restriction->name);
+    return restriction->row->run(judge, restriction);
+}
+
+enum judgement restrictions_run(struct judge *judge, const struct restriction_list *list)
+{
+    enum judgement result = JUDGE_DUNNO;
+
+    for (size_t i = 0; i < list->count && result == JUDGE_DUNNO; i++) {
+        bool warned = judge->warn;
+
+        result = run_one(judge, &list->items[i]);
+        if (warned) /* it was for this one restriction */
+            judge->warn = false;
+    }
+    return result;
+}
+
+enum judgement restrictions_run_text(struct judge *judge, const char *text)
+{
+    struct error error;
+    struct restriction_list *list;
+    enum judgement result;
+
+    if (judge->depth > RESTRICTION_DEPTH_LIMIT || strchr(text, ':') != NULL) {
+        log_warning(NULL, "access table result \"%s\": %s", text,
+                    judge->depth > RESTRICTION_DEPTH_LIMIT
+                        ? "restrictions refer to one another without end"
+                        : "do not specify lookup tables inside SMTPD access maps; define a restriction class");
+        return judge_reject(judge, 451, "4.3.5", "Server configuration error");
+    }
+    list = read_list(judge->session->smtpd, text, judge->kind, 0, &error);
+    if (list == NULL) {
+        log_warning(NULL, "access table result \"%s\": %s", text, error.text);
+        return judge_reject(judge, 451, "4.3.5", "Server configuration error");
+    }
+    judge->depth++;
+    result = restrictions_run(judge, list);
+    judge->depth--;
+    restriction_list_free(list);
+    return result;
+}
+
+bool judge_list(struct judge *judge, enum restriction_list_kind kind)
+{
+    const struct restriction_list *list = judge->session->smtpd->restrictions[kind];
+
+    if (list->count == 0)
+        return true;
+    client_wait(judge->session);
+    judge->kind = kind;
+    judge->warn = false;
+    return restrictions_run(judge, list) != JUDGE_REJECT;
+}
+
+bool judge_end(struct judge *judge)
+{
+    if (judge->defer_if_permit == NULL)
+        return true;
+    judge->reply = judge->defer_if_permit;
+    judge_log(judge, "reject", judge->reply);
+    return false;
+}
+
+/* ---- what restrictions say ---- */
+
+void judge_log(const struct judge *judge, const char *action, const char *text)
+{
+    const struct smtp_session *session = judge->session;
+    const struct transaction *transaction = session->transaction;
+    struct text line = {0};
+
+    text_append_format(&line, "%s: %s from %s: %s;", action, judge->stage, session->client.identity, text);
+    if (transaction != NULL)
+        text_append_format(&line, " from=<%s>", transaction->sender);
+    if (transaction != NULL && transaction->recipient.address != NULL)
+        text_append_format(&line, " to=<%s>", transaction->recipient.address);
+    text_append_format(&line, " proto=%s", session->protocol);
+    if (session->helo != NULL)
+        text_append_format(&line, " helo=<%s>", session->helo);
+    log_info(&session->log, "%s", text_string(&line));
+    text_free(&line);
+}
+
+/* The enhanced code follows the reply code's class. */
+static const char *format_reply(struct judge *judge, long code, const char *dsn, const char *format, va_list arguments)
+{
+    const char *text = arena_format_list(judge->arena, format, arguments);
+
+    if (judge->session->smtpd->mail->soft_bounce && code >= 500)
+        code -= 100;
+    return arena_format(judge->arena, "%ld %ld%s %s", code, code / 100, dsn + 1, text);
+}
+
+enum judgement judge_reject(struct judge *judge, long code, const char *dsn, const char *format, ...)
+{
+    const char *reply;
+    va_list arguments;
+
+    va_start(arguments, format);
+    reply = format_reply(judge, code, dsn, format, arguments);
+    va_end(arguments);
+    if (judge->warn) {
+        judge_log(judge, "reject_warning", reply);
+        return JUDGE_DUNNO;
+    }
+    if (*reply == '5' && judge->defer_if_reject != NULL)
+        reply = judge->defer_if_reject;
+    judge_log(judge, "reject", reply);
+    judge->reply = reply;
+    return JUDGE_REJECT;
+}
+
+enum judgement judge_defer_if_permit(struct judge *judge, long code, const char *dsn, const char *format, ...)
+{
+    va_list arguments;
+    const char *reply;
+
+    va_start(arguments, format);
+    reply = format_reply(judge, code, dsn, format, arguments);
+    va_end(arguments);
+    if (judge->warn)
+        judge_log(judge, "reject_warning", reply);
+    else if (judge->defer_if_permit == NULL)
+        judge->defer_if_permit = reply;
+    return JUDGE_DUNNO;
+}
+
+enum judgement judge_lookup_failed(struct judge *judge, const char *subject, const struct error *error)
+{
+    log_warning(&judge->session->log, "%s: %s", subject, error->text);
+    return judge_reject(judge, 451, "4.3.0", "%s: Temporary lookup failure", subject);
+}
+
+const char *judge_class(enum restriction_list_kind kind)
+{
+    switch (kind) {
+    case CLIENT_RESTRICTIONS:
+    case LOCAL_REWRITE_CLIENTS: return "Client host";
+    case HELO_RESTRICTIONS: return "Helo command";
+    case SENDER_RESTRICTIONS: return "Sender address";
+    case DATA_RESTRICTIONS: return "Data command";
+    case END_OF_DATA_RESTRICTIONS: return "End-of-data";
+    case ETRN_RESTRICTIONS: return "Etrn command";
+    default: return "Recipient address";
+    }
+}
+
+const char *judge_subject(const struct judge *judge, enum restriction_list_kind kind)
+{
+    const struct smtp_session *session = judge->session;
+    const struct transaction *transaction = session->transaction;
+    const char *subject = session->client.identity;
+
+    if (kind == HELO_RESTRICTIONS)
+        subject = session->helo != NULL ? session->helo : "";
+    else if (kind == SENDER_RESTRICTIONS)
+        subject = transaction->sender;
+    else if (kind == DATA_RESTRICTIONS)
+        subject = "DATA";
+    else if (kind == END_OF_DATA_RESTRICTIONS)
+        subject = "END-OF-MESSAGE";
+    else if ((kind == RELAY_RESTRICTIONS || kind == RECIPIENT_RESTRICTIONS) && transaction->recipient.address != NULL)
+        subject = transaction->recipient.address;
+    return arena_format(judge->arena, "<%s>", subject);
+}

@@ -1,0 +1,278 @@
+#include "smtpd/session.h"
+
+#include <string.h>
+
+#include "smtpd/client.h"
+#include "smtpd/command.h"
+#include "smtpd/reply.h"
+#include "smtpd/restriction.h"
+#include "smtpd/submission.h"
+
+void session_end_transaction(struct smtp_session *session)
+{
+    struct transaction *transaction = session->transaction;
+
+    session->log.identity = "NOQUEUE";
+    session->transaction = NULL;
+    if (transaction == NULL)
+        return;
+    if (transaction->submission != NULL)
+        submission_abandon(transaction->submission);
+    text_free(&transaction->prepend);
+    text_free(&transaction->bcc);
+    arena_free(transaction->arena);
+}
+
+/* ---- the greeting ---- */
+
+/* What depends on who the client is; needs no name when lists are by address. */
+static void classify_client(struct smtp_session *session)
+{
+    struct smtpd *smtpd = session->smtpd;
+    struct arena *arena = arena_new();
+    struct judge judge;
+    struct error error;
+
+    session->bare_newline = smtpd->bare_newline;
+    if (session->bare_newline != BARE_NEWLINE_NO &&
+        match_list_client(smtpd->bare_newline_exclusions, session->client.name.name, &session->client.address,
+                          &error) == MATCH_YES)
+        session->bare_newline = BARE_NEWLINE_NO;
+    judge_begin(&judge, session, arena, "CONNECT");
+    judge.kind = LOCAL_REWRITE_CLIENTS;
+    session->local_rewrite = restrictions_run(&judge, smtpd->restrictions[LOCAL_REWRITE_CLIENTS]) == JUDGE_PERMIT;
+    arena_free(arena);
+}
+
+static void greet(struct smtp_session *session)
+{
+    struct smtpd *smtpd = session->smtpd;
+    struct judge judge;
+
+    judge_begin(&judge, session, session->arena, "CONNECT");
+    if (!smtpd->config->smtpd_delay_reject && (!judge_list(&judge, CLIENT_RESTRICTIONS) || !judge_end(&judge))) {
+        session->denied = judge.reply;
+        smtpd_reply(session, "%s", judge.reply);
+        return;
+    }
+    smtpd_reply(session, "220 %s", smtpd->config->smtpd_banner);
+}
+
+/* ---- out of step ---- */
+
+bool session_out_of_step(struct smtp_session *session)
+{
+    struct text shown = {0};
+    const char *bytes;
+    size_t length;
+
+    if (!session->smtpd->config->smtpd_forbid_unauth_pipelining || !stream_has_input(session->stream))
+        return false;
+    client_wait(session);
+    stream_fill(session->stream, 1);
+    bytes = stream_buffered(session->stream, &length);
+    for (size_t i = 0; i < length && i < 100; i++)
+        text_append(&shown, bytes[i] == '\r' ? "\\r" : bytes[i] == '\n' ? "\\n" : (const char[]){bytes[i], '\0'});
+    log_info(NULL, "improper command pipelining after %s from %s: %s", session->where, session->client.identity,
+             string_printable(shown.data != NULL ? shown.data : (char[]){""}, true));
+    text_free(&shown);
+    smtpd_reply_and_close(session, "554 5.5.0 Error: SMTP protocol synchronization");
+    return true;
+}
+
+/* ---- one command ---- */
+
+static bool is_listed(struct match_list *list, const char *verb)
+{
+    struct error error;
+
+    return match_list_string(list, verb, &error) == MATCH_YES;
+}
+
+static void refuse_foreign_protocol(struct smtp_session *session, const char *line)
+{
+    client_wait(session);
+    log_warning(NULL, "non-SMTP command from %s: %s", session->client.identity, line);
+    smtpd_reply_and_close(session, "221 2.7.0 Error: I can break rules, too. Goodbye.");
+}
+
+static void count_junk(struct smtp_session *session, const struct command *command)
+{
+    if ((command->flags & COMMAND_JUNK) != 0 && ++session->junk > session->smtpd->config->smtpd_junk_command_limit)
+        session->errors++;
+}
+
+static void run_command(struct smtp_session *session, size_t index, const char *verb, const char *arguments)
+{
+    const struct command *command = &smtpd_commands[index];
+    bool must_wait = (command->flags & COMMAND_LAST) != 0 || !session->extended;
+
+    session->where = command->verb != NULL ? command->verb : "UNKNOWN";
+    if (must_wait && command->verb != NULL && strcmp(command->verb, "QUIT") != 0 && session_out_of_step(session))
+        return;
+    if (session->denied != NULL && command->verb != NULL && strcmp(command->verb, "QUIT") != 0) {
+        smtpd_reply(session, "%s", session->denied);
+        return;
+    }
+    if (command->verb == NULL && is_listed(session->smtpd->noop_commands, verb))
+        smtpd_reply(session, "250 2.0.0 Ok");
+    else
+        command->run(session, arguments);
+    count_junk(session, command);
+}
+
+/* Takes the line apart: blanks, verb, blanks, arguments, blanks. */
+static void take_line(struct smtp_session *session)
+{
+    char *line = string_trim(session->line.data), *arguments;
+    char verb[32];
+    size_t length = strcspn(line, " \t"), index;
+
+    if (!string_valid_utf8(line, strlen(line))) {
+        smtpd_reply(session, "500 5.5.2 Error: bad UTF-8 syntax");
+        return;
+    }
+    if (*line == '\0') {
+        smtpd_reply(session, "500 5.5.2 Error: bad syntax");
+        return;
+    }
+    arguments = line + length + strspn(line + length, " \t");
+    /* A verb that is longer than any is an unknown one. */
+    length = length < sizeof verb ? length : sizeof verb - 1;
+    memcpy(verb, line, length);
+    verb[length] = '\0';
+    index = smtpd_command_find(verb);
+    session->total[index]++;
+    session->failed = false;
+    if (smtpd_commands[index].verb == NULL && is_listed(session->smtpd->forbidden_commands, verb))
+        refuse_foreign_protocol(session, line);
+    else
+        run_command(session, index, verb, arguments);
+    if (!session->failed && smtpd_commands[index].verb != NULL)
+        session->good[index]++;
+}
+
+/* ---- the conversation ---- */
+
+static enum stream_status read_command(struct smtp_session *session)
+{
+    size_t limit = (size_t)session->smtpd->mail->line_length_limit, buffered;
+    enum stream_status status;
+
+    stream_buffered(session->stream, &buffered);
+    if (buffered == 0)
+        stream_flush(session->stream); /* replies of a pipelined group leave together */
+    status = stream_read_line(session->stream, &session->line, limit, NULL);
+    if (status == STREAM_TOO_LONG) {
+        client_wait(session);
+        log_warning(NULL, "%s: request longer than %zu: %.30s...", session->client.identity, limit,
+                    string_printable(session->line.data, true));
+        status = STREAM_OK;
+    }
+    if (status == STREAM_OK && session->line.data == NULL)
+        text_reserve(&session->line, 0);
+    return status;
+}
+
+static void converse(struct smtp_session *session)
+{
+    const char *host = session->smtpd->mail->myhostname;
+
+    while (!session->closing && stream_status(session->stream) == STREAM_OK) {
+        if (session->errors >= session->smtpd->config->smtpd_hard_error_limit) {
+            client_wait(session);
+            log_info(NULL, "too many errors after %s from %s", session->where, session->client.identity);
+            smtpd_reply_and_close(session, "421 4.7.0 %s Error: too many errors", host);
+            break;
+        }
+        if (read_command(session) == STREAM_OK)
+            take_line(session);
+    }
+}
+
+/* Why it ended, when nobody said so. */
+static void report_loss(struct smtp_session *session)
+{
+    bool in_content = session->transaction != NULL && session->transaction->content_begun;
+    const char *where = in_content ? arena_format(session->arena, "%s (%lld bytes)", session->where,
+                                                  (long long)session->transaction->size)
+                                   : session->where;
+
+    switch (stream_status(session->stream)) {
+    case STREAM_TIMEOUT:
+        log_info(&session->log, "timeout after %s from %s", where, session->client.identity);
+        break;
+    case STREAM_EOF:
+    case STREAM_FAILED:
+        log_info(&session->log, "lost connection after %s from %s", where, session->client.identity);
+        break;
+    default: break;
+    }
+}
+
+/* RFC 5321 section 3.8: the client is told, though it may not listen any more. */
+static void tell_timeout(struct smtp_session *session)
+{
+    static const char format[] = "421 4.4.2 %s Error: timeout exceeded\r\n";
+    const char *line = arena_format(session->arena, format, session->smtpd->mail->myhostname);
+
+    if (stream_status(session->stream) == STREAM_TIMEOUT)
+        (void)!send(stream_fd(session->stream), line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void log_disconnect(struct smtp_session *session)
+{
+    struct text counts = {0};
+    long good = 0, total = 0;
+
+    for (size_t i = 0; i < COMMAND_LIMIT; i++) {
+        const char *verb = session->total[i] > 0 ? smtpd_commands[i].verb : NULL;
+        char name[16] = "unknown";
+
+        if (session->total[i] == 0)
+            continue;
+        if (verb != NULL)
+            strcpy(name, verb);
+        ascii_lower_string(name);
+        text_append_format(&counts, " %s=%ld", name, session->good[i]);
+        if (session->good[i] != session->total[i])
+            text_append_format(&counts, "/%ld", session->total[i]);
+        good += session->good[i];
+        total += session->total[i];
+    }
+    text_append_format(&counts, " commands=%ld", good);
+    if (good != total)
+        text_append_format(&counts, "/%ld", total);
+    log_info(NULL, "disconnect from %s%s", session->client.identity, text_string(&counts));
+    text_free(&counts);
+}
+
+void smtpd_session(struct service_session *service_session)
+{
+    struct smtp_session *session;
+    struct smtpd *smtpd = service_session->environment->state;
+    struct arena *arena = arena_new();
+
+    session = arena_alloc(arena, sizeof *session);
+    session->smtpd = smtpd;
+    session->arena = arena;
+    session->stream = service_session->stream;
+    session->protocol = "SMTP";
+    session->where = "CONNECT";
+    session->log.identity = "NOQUEUE";
+    session->server = net_address_from_socket((const struct sockaddr *)&service_session->local,
+                                              sizeof service_session->local);
+    stream_set_timeout(session->stream, smtpd->config->smtpd_timeout);
+    client_begin(session, service_session);
+    classify_client(session);
+    greet(session);
+    converse(session);
+    stream_flush(session->stream);
+    client_end(session);
+    report_loss(session);
+    tell_timeout(session);
+    session_end_transaction(session);
+    log_disconnect(session);
+    text_free(&session->line);
+    arena_free(arena);
+}

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "mail/address/address.h"
+#include "mail/address/address_list.h"
 
 static void parses(const char *argument, bool strict, const char *internal, const char *parameters)
 {
@@ -130,11 +131,82 @@ static void xtext(void **state)
     text_free(&text);
 }
 
+static void append_domain(void *context, const char *address, struct text *result)
+{
+    (void)context;
+    text_append(result, address);
+    if (*address != '\0' && strchr(address, '@') == NULL)
+        text_append(result, "@d");
+}
+
+static void rewritten(const char *body, const char *expected)
+{
+    struct text result = {0};
+    bool changed = address_list_rewrite(body, 1000, append_domain, NULL, &result);
+
+    assert_string_equal(text_string(&result), expected);
+    assert_int_equal(changed, strcmp(body, expected) != 0);
+    text_free(&result);
+}
+
+static void lists(void **state)
+{
+    (void)state;
+    rewritten(" joe", " joe@d");
+    rewritten(" \"A B\" <joe>", " \"A B\" <joe@d>");
+    rewritten(" foo, Bar Baz <bar@host>,\n\tgrp: a@b.c, (comm) d;", " foo@d, Bar Baz <bar@host>,\n\tgrp: a@b.c, (comm) d@d;");
+    rewritten(" fred flintstone", " fred@d, flintstone@d");
+    rewritten(" undisclosed-recipients:;", " undisclosed-recipients:;");
+    rewritten(" <>", " <>");
+    rewritten(" (c) a (x) . b (y) , e", " (c) a.b@d (x) (y) , e@d");
+    rewritten(" <@r,@s:joe>", " <@r,@s:joe@d>");
+    rewritten(" @r:joe@x", " @r:joe@x");
+    rewritten(" \"a b\"", " \"a b\"@d");
+    rewritten(" John Q. Public <j@x>, k", " John Q. Public <j@x>, k@d");
+    rewritten(" g: ;, a", " g: ;, a@d");
+    rewritten("", "");
+    rewritten(" ,,,", " ,,,");
+    rewritten(" <joe", " <joe@d");
+    rewritten(" \"open", " open@d");
+    rewritten(" a@[1.2.3.4]", " a@[1.2.3.4]");
+    rewritten(" joe@x (Joe)", " joe@x (Joe)");
+    rewritten(" joe (Joe)", " joe@d (Joe)");
+    rewritten(" a<b>c", " a<b@d>c@d");
+}
+
+static void limited_lists(void **state)
+{
+    struct text result = {0};
+
+    (void)state;
+    assert_true(address_list_rewrite("a,b,c,d", 4, append_domain, NULL, &result));
+    assert_string_equal(text_string(&result), "a@d,b@d,c,d");
+    assert_false(address_list_rewrite("a,b", 0, append_domain, NULL, &result));
+    assert_string_equal(text_string(&result), "a,b");
+    text_free(&result);
+}
+
+static void collect(void *context, const char *address)
+{
+    text_append_format(context, "[%s]", address);
+}
+
+static void addresses_found(void **state)
+{
+    struct text found = {0};
+
+    (void)state;
+    address_list_each(" \"x y\"@z, Joe <joe@d> (c), g: a, b;, <>, p q", collect, &found);
+    assert_string_equal(text_string(&found), "[x y@z][joe@d][a][b][p][q]");
+    text_free(&found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_that_pass), cmocka_unit_test(paths_that_are_refused), cmocka_unit_test(strict_paths),
         cmocka_unit_test(utf8),            cmocka_unit_test(quoting),                cmocka_unit_test(xtext),
+        cmocka_unit_test(lists),           cmocka_unit_test(limited_lists),          cmocka_unit_test(addresses_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

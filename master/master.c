@@ -168,7 +168,7 @@ bool master_apply(struct master *master, struct settings *settings, struct error
     listener_table_keep(&master->listeners);
     settings_free(master->settings);
     master->settings = settings;
-    mail_config_open_log(settings->config, &settings->mail, "master");
+    mail_config_open_master_log(&settings->mail);
     log_missing(&plan, settings);
     plan_free(&plan);
     return true;

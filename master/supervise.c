@@ -325,6 +325,10 @@ static void wakeup_time(void *context)
 
 static void log_end(const struct process *process, int status)
 {
+    bool was_asked = process->service->entry == NULL && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+
+    if (was_asked)
+        return;
     if (WIFSIGNALED(status))
         log_warning(NULL, "process %s pid %ld killed by signal %d", process->path, (long)process->pid,
                     WTERMSIG(status));

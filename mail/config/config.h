@@ -49,8 +49,9 @@ int config_line(const struct config *config, const char *name);
 /* Expands $names in any text, by the same rules. The result is appended. */
 bool config_expand(const struct config *config, const char *value, struct text *result, struct error *error);
 
-/* Fills a folder's config struct. Text members point into config. False names the file, line, value and what
- * would be right ("/etc/postfix/main.cf: line 12: bad numerical value: smtpd_timeout = 3x00s ..."). */
+/* Fills a folder's config struct. Text members point into config. False names the first mistake; the members without
+ * one are filled all the same (the others are 0 and NULL). The error says file, line, value and
+ * what would be right ("/etc/postfix/main.cf: line 12: bad numerical value: smtpd_timeout = 3x00s ..."). */
 bool config_fill(const struct config *config, const struct parameter_set *set, void *target, struct error *error);
 
 /* One value by itself. `unit` is what a bare number counts ('s' unless the parameter says otherwise). */

@@ -185,11 +185,13 @@ static bool fill_one(const struct config *config, const struct parameter *parame
 
 bool config_fill(const struct config *config, const struct parameter_set *set, void *target, struct error *error)
 {
+    struct error further;
+    bool ok = true;
+
     memset(target, 0, set->size);
     for (size_t i = 0; i < set->count; i++)
-        if (!fill_one(config, &set->parameters[i], target, error))
-            return false;
-    return true;
+        ok = fill_one(config, &set->parameters[i], target, ok ? error : &further) && ok;
+    return ok;
 }
 
 /* ---- one value by name ---- */

@@ -34,7 +34,7 @@ static int facility_named(const char *name)
     return LOG_MAIL;
 }
 
-void mail_config_open_log(const struct config *config, const struct mail_config *mail, const char *service)
+static void open_log(const struct mail_config *mail, const char *service, bool directly, bool also_stderr)
 {
     char *tag = memory_format("%s/%s", mail->syslog_name, service);
     char *socket_path = memory_format("%s/public/%s", mail->queue_directory, mail->postlog_service_name);
@@ -43,10 +43,28 @@ void mail_config_open_log(const struct config *config, const struct mail_config 
         .target = *mail->maillog_file != '\0' ? LOG_TARGET_SOCKET : LOG_TARGET_SYSLOG,
         .facility = facility_named(mail->syslog_facility),
         .socket_path = socket_path,
+        .file_path = directly ? mail->maillog_file : NULL,
+        .also_stderr = also_stderr,
     };
 
-    (void)config;
     log_open(&settings);
     free(tag);
     free(socket_path);
+}
+
+void mail_config_open_log(const struct config *config, const struct mail_config *mail, const char *service)
+{
+    (void)config;
+    open_log(mail, service, false, false);
+}
+
+/* A command's stdout is not the system's. */
+void mail_config_open_command_log(const struct mail_config *mail, const char *command)
+{
+    open_log(mail, command, !string_starts(mail->maillog_file, "/dev/"), true);
+}
+
+void mail_config_open_master_log(const struct mail_config *mail)
+{
+    open_log(mail, "master", true, false);
 }

@@ -19,4 +19,11 @@ extern const struct parameter_set mail_parameters;
  * "submission/smtpd" when the master.cf name differs. */
 void mail_config_open_log(const struct config *config, const struct mail_config *mail, const char *service);
 
+/* The same for a command that an operator runs: its lines go to stderr as well. */
+void mail_config_open_command_log(const struct mail_config *mail, const char *command);
+
+/* For master, and by commands: lines that postlogd cannot take, since it does not run yet, go to maillog_file
+ * directly. */
+void mail_config_open_master_log(const struct mail_config *mail);
+
 #endif

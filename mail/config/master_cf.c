@@ -200,28 +200,44 @@ static bool check_twice(const struct master_cf *master_cf, struct map *seen, str
                      service->name, service_type_name(service->type), (long)(intptr_t)first);
 }
 
+/* Who hears of mistakes, for a check of the whole file. NULL: the first one ends the reading. */
+struct listener {
+    master_cf_complaint_fn *complain;
+    void *context;
+};
+
+static bool read_service(struct master_cf *master_cf, char *line, int number, const struct config *config,
+                         struct map *seen, struct error *error)
+{
+    struct master_service *service = add_service(master_cf, number);
+    bool ok;
+
+    if (ascii_is_space(*line))
+        ok = error_set(error, "a continuation line has nothing to continue: \"%s\"", line);
+    else
+        ok = parse_service(service, line, config, error) && check_twice(master_cf, seen, error);
+    return ok || error_prefix(error, "%s: line %d: ", master_cf->path, number);
+}
+
 static bool read_services(struct master_cf *master_cf, struct line_reader *reader, const struct config *config,
-                          struct error *error)
+                          const struct listener *listener, struct error *error)
 {
     struct map *seen = map_new();
     bool ok = true;
     char *line;
 
     while (ok && (line = line_reader_next(reader)) != NULL) {
-        struct master_service *service = add_service(master_cf, line_reader_number(reader));
-
-        if (ascii_is_space(*line))
-            ok = error_set(error, "a continuation line has nothing to continue: \"%s\"", line);
-        else
-            ok = parse_service(service, line, config, error) && check_twice(master_cf, seen, error);
-        if (!ok)
-            error_prefix(error, "%s: line %d: ", master_cf->path, service->line);
+        ok = read_service(master_cf, line, line_reader_number(reader), config, seen, error);
+        if (!ok && listener != NULL) {
+            listener->complain(listener->context, error->text);
+            ok = true;
+        }
     }
     map_free(seen);
     return ok && !line_reader_failed(reader, error);
 }
 
-struct master_cf *master_cf_load(const struct config *config, struct error *error)
+static struct master_cf *load(const struct config *config, const struct listener *listener, struct error *error)
 {
     struct master_cf *master_cf = memory_new(sizeof *master_cf);
     struct line_reader *reader;
@@ -229,12 +245,30 @@ struct master_cf *master_cf_load(const struct config *config, struct error *erro
 
     master_cf->path = memory_format("%s/master.cf", config_directory(config));
     reader = line_reader_open(master_cf->path, error);
-    ok = reader != NULL && read_services(master_cf, reader, config, error);
+    ok = reader != NULL && read_services(master_cf, reader, config, listener, error);
     line_reader_close(reader);
     if (ok)
         return master_cf;
     master_cf_free(master_cf);
     return NULL;
+}
+
+struct master_cf *master_cf_load(const struct config *config, struct error *error)
+{
+    return load(config, NULL, error);
+}
+
+bool master_cf_check(const struct config *config, master_cf_complaint_fn *complain, void *context)
+{
+    const struct listener listener = {complain, context};
+    struct error error;
+    struct master_cf *master_cf = load(config, &listener, &error);
+    bool readable = master_cf != NULL;
+
+    if (!readable)
+        complain(context, error.text);
+    master_cf_free(master_cf);
+    return readable;
 }
 
 static void free_service(struct master_service *service)

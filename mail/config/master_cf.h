@@ -37,6 +37,10 @@ struct master_cf {
 struct master_cf *master_cf_load(const struct config *config, struct error *error);
 void master_cf_free(struct master_cf *master_cf);
 
+/* Every mistake in the file, one callback each; false when it cannot be read. */
+typedef void master_cf_complaint_fn(void *context, const char *complaint); /* file and line included */
+bool master_cf_check(const struct config *config, master_cf_complaint_fn *complain, void *context);
+
 const char *service_type_name(enum service_type type);
 
 #endif

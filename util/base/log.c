@@ -1,6 +1,7 @@
 #include "util/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,11 +24,11 @@ static struct {
     enum log_target target;
     int facility;
     int verbosity;
-    int socket;
+    int socket, file; /* -1: none */
     bool also_stderr;
     bool stalled; /* the socket's reader did not come in time */
     log_sink_fn *sink;
-} state = {.target = LOG_TARGET_STDERR, .socket = -1};
+} state = {.target = LOG_TARGET_STDERR, .socket = -1, .file = -1};
 
 static const char *const level_words[] = {"", "warning: ", "error: ", "fatal: ", "panic: "};
 static const int level_priorities[] = {LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT};
@@ -57,10 +58,14 @@ void log_open(const struct log_settings *settings)
     state.also_stderr = settings->also_stderr;
     if (state.socket >= 0)
         close(state.socket);
-    state.socket = -1;
+    if (state.file >= 0)
+        close(state.file);
+    state.socket = state.file = -1;
     tzset(); /* before a chroot takes the time zone away */
     if (state.target == LOG_TARGET_SOCKET)
         log_connect_socket(settings->socket_path);
+    if (state.target == LOG_TARGET_SOCKET && settings->file_path != NULL)
+        state.file = open(settings->file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (state.target == LOG_TARGET_SYSLOG)
         openlog(state.tag, LOG_PID | LOG_NDELAY, state.facility);
 }
@@ -85,6 +90,7 @@ static bool log_send(const char *line, size_t length)
 static void log_to_socket(enum log_level level, const char *text)
 {
     char line[LOG_LINE_LIMIT + 400], stamp[32];
+    bool written = false;
     time_t now = time(NULL);
     struct tm local;
     int length;
@@ -92,7 +98,11 @@ static void log_to_socket(enum log_level level, const char *text)
     strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", localtime_r(&now, &local));
     length = snprintf(line, sizeof line, "%s %s %s[%ld]: %s%s", stamp, state.host, state.tag, (long)getpid(),
                       level_words[level], text);
-    if (state.socket < 0 || !log_send(line, (size_t)length))
+    if (state.socket >= 0)
+        written = log_send(line, (size_t)length);
+    if (!written && state.file >= 0)
+        written = dprintf(state.file, "%s\n", line) > 0;
+    if (!written)
         syslog(level_priorities[level] | LOG_MAIL, "%s%s", level_words[level], text);
 }
 

@@ -28,6 +28,7 @@ struct log_settings {
     enum log_target target;
     int facility;            /* LOG_MAIL and the like, for syslog */
     const char *socket_path; /* for LOG_TARGET_SOCKET */
+    const char *file_path;   /* where lines go that the socket does not take; NULL: to syslog */
     bool also_stderr;        /* commands on a terminal: both */
 };
 

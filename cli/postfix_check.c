@@ -1,0 +1,86 @@
+/* Whether the configuration could work; every mistake with its file and line. */
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/postfix_commands.h"
+#include "mail/config/master_cf.h"
+#include "util/base/log.h"
+#include "util/base/memory.h"
+#include "util/base/text.h"
+
+struct verdict {
+    bool works;
+};
+
+static void hear_main_cf(void *context, const char *file, int line, const char *complaint)
+{
+    struct verdict *verdict = context;
+
+    if (string_starts(complaint, "unused parameter:")) {
+        log_warning(NULL, "%s: line %d: %s", file, line, complaint);
+        return;
+    }
+    log_error(NULL, "%s: line %d: %s", file, line, complaint);
+    verdict->works = false;
+}
+
+static void hear_master_cf(void *context, const char *complaint)
+{
+    struct verdict *verdict = context;
+
+    log_error(NULL, "%s", complaint);
+    verdict->works = false;
+}
+
+static void fail(struct verdict *verdict, const struct postfix_command *command, const char *name, const char *value,
+                 const char *complaint)
+{
+    log_error(NULL, "%s/main.cf: line %d: %s = %s: %s", command->directory, config_line(command->config, name), name,
+              value, complaint);
+    verdict->works = false;
+}
+
+static void check_owners(const struct postfix_command *command, struct verdict *verdict)
+{
+    const struct mail_config *mail = &command->mail;
+    const struct passwd *owner = getpwnam(mail->mail_owner);
+
+    if (owner == NULL)
+        fail(verdict, command, "mail_owner", mail->mail_owner, "no such user");
+    else if (geteuid() == 0 && owner->pw_uid == 0)
+        fail(verdict, command, "mail_owner", mail->mail_owner, "must not be root");
+    if (getgrnam(mail->setgid_group) == NULL)
+        fail(verdict, command, "setgid_group", mail->setgid_group, "no such group");
+    if (*mail->queue_directory != '/')
+        fail(verdict, command, "queue_directory", mail->queue_directory, "an absolute path is wanted");
+}
+
+static void check_master(const struct postfix_command *command, struct verdict *verdict)
+{
+    char *path = memory_format("%s/master", command->mail.daemon_directory);
+
+    if (access(path, X_OK) != 0)
+        fail(verdict, command, "daemon_directory", command->mail.daemon_directory, "no program master there");
+    free(path);
+}
+
+bool postfix_configuration_works(struct postfix_command *command)
+{
+    struct verdict verdict = {.works = true};
+
+    config_check(command->config, hear_main_cf, &verdict);
+    master_cf_check(command->config, hear_master_cf, &verdict);
+    check_owners(command, &verdict);
+    check_master(command, &verdict);
+    return verdict.works;
+}
+
+int postfix_check(struct postfix_command *command)
+{
+    if (!postfix_configuration_works(command) || !postfix_layout_create(command))
+        return 1;
+    postfix_layout_check(command);
+    return 0;
+}

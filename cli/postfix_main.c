@@ -1,0 +1,111 @@
+/* postfix - starts, stops and looks after an instance (postfix(1)). */
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/postfix_commands.h"
+#include "util/base/log.h"
+#include "util/base/memory.h"
+#include "util/base/text.h"
+
+static const struct {
+    const char *name;
+    int (*run)(struct postfix_command *command);
+} commands[] = {
+    {"start", postfix_start},
+    {"start-fg", postfix_start_fg},
+    {"stop", postfix_stop},
+    {"abort", postfix_abort},
+    {"drain", postfix_stop},
+    {"flush", postfix_flush},
+    {"reload", postfix_reload},
+    {"status", postfix_status},
+    {"check", postfix_check},
+    {"set-permissions", postfix_set_permissions},
+    {"upgrade-configuration", postfix_upgrade_configuration},
+    {"logrotate", postfix_logrotate},
+};
+
+static int run_named(struct postfix_command *command, const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (string_equal(commands[i].name, name))
+            return commands[i].run(command);
+    die("unknown command: '%s'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, "
+        "upgrade-configuration, logrotate)", name);
+}
+
+/* Root, or the user whose instance it is. */
+static void check_user(const struct mail_config *mail)
+{
+    const struct passwd *owner = getpwnam(mail->mail_owner);
+
+    if (geteuid() == 0 || (owner != NULL && owner->pw_uid == geteuid()))
+        return;
+    log_error(NULL, "to submit mail, use the Postfix sendmail command");
+    die("the postfix command is reserved for the superuser (and for the user that mail_owner names)");
+}
+
+static const char *absolute_directory(const char *directory)
+{
+    char *path = realpath(directory, NULL);
+
+    return path != NULL ? path : memory_copy_string(directory); /* reading main.cf will say what is wrong */
+}
+
+/* A mistake in main.cf that has nothing to do with where things are must not keep an instance from being stopped;
+ * start, check and reload find it. */
+static void load(struct postfix_command *command)
+{
+    const struct mail_config *mail = &command->mail;
+    struct error error;
+
+    command->config = config_load(command->directory, &error);
+    if (command->config == NULL)
+        die("%s", error.text);
+    if (!config_fill(command->config, &mail_parameters, &command->mail, &error) &&
+        (mail->queue_directory == NULL || mail->process_id_directory == NULL || mail->daemon_directory == NULL ||
+         mail->command_directory == NULL || mail->data_directory == NULL || mail->mail_owner == NULL ||
+         mail->setgid_group == NULL || mail->syslog_name == NULL || mail->syslog_facility == NULL ||
+         mail->maillog_file == NULL || mail->postlog_service_name == NULL))
+        die("%s", error.text);
+}
+
+/* Programs that are started see only what import_environment lets through. */
+static void set_environment(const struct postfix_command *command)
+{
+    config_clean_environment(command->config);
+    setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    setenv("MAIL_CONFIG", command->directory, 1);
+}
+
+int main(int argc, char **argv)
+{
+    const struct log_settings to_stderr = {.tag = "postfix", .target = LOG_TARGET_STDERR};
+    struct postfix_command command = {0};
+    const char *directory = NULL;
+    int option, verbosity = 0;
+
+    log_open(&to_stderr);
+    while ((option = getopt(argc, argv, "c:Dv")) > 0) {
+        switch (option) {
+        case 'c': directory = optarg; break;
+        case 'D': break; /* there is no debugger to start */
+        case 'v': verbosity++; break;
+        default: die("usage: postfix [-c config_dir] [-Dv] command");
+        }
+    }
+    log_set_verbosity(verbosity);
+    umask(022);
+    command.directory = absolute_directory(config_directory_choose(directory));
+    load(&command);
+    check_user(&command.mail);
+    set_environment(&command);
+    if (chdir("/") != 0)
+        die("chdir /: %s", strerror(errno));
+    mail_config_open_command_log(&command.mail, "postfix-script");
+    return run_named(&command, optind < argc ? argv[optind] : "");
+}

@@ -1,0 +1,93 @@
+"""System tests: whole instances on loopback, started, talked to and stopped.
+
+    def test_relays(make_instance, make_sink):
+        sink = make_sink()                                    # an SMTP server that keeps what it gets
+        mta = make_instance({"relayhost": sink.nexthop})      # main.cf settings; master.cf has the usual services
+        mta.start()
+        with mta.smtp() as client:                            # a scripted SMTP client
+            client.command("HELO here", 250)
+            client.transaction("a@x.example", ["b@y.example"], "Subject: hi\\r\\n\\r\\nhello\\r\\n")
+        mta.wait_log(r"status=sent")                          # re.Match, or fails after 10 seconds
+        assert sink.wait_for(1)[0].recipients == ["b@y.example"]
+
+make_instance(main, services=None, user=None)   services: master.cf lines in place of the usual ones ("{port}" is
+                                 the instance's SMTP port); user: run as that user, without privileges
+instance.start(), stop(), reload(), run("postqueue", "-p"), log(), wait_log(regex, timeout), processes(),
+instance.port, etc, spool, directory, log_path; set_main(NAME=VALUE), set_master(lines)
+instance.expected_errors.append(regex)   for lines with fatal: or panic: that are part of the test
+
+After each test every instance is stopped: no process of it may be left, no sanitizer may have reported anything,
+and no log line may say fatal: or panic: unless expected.
+
+Tests marked `peer` describe what Postfix does too: with MTA=postfix in the environment they run against Debian's
+(as root). Tests marked `root` need to be root. POSTERN_BUILD says where the build is (build/test by default).
+KEEP=1 keeps the directories of instances.
+"""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.instance import Instance, MTA, new_directory, remove_directory  # noqa: E402
+from harness.smtp_sink import SmtpSink  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "peer: Postfix does the same; runs with MTA=postfix as well")
+    config.addinivalue_line("markers", "root: needs to be root")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="not root"))
+        if MTA == "postfix" and not item.get_closest_marker("peer"):
+            item.add_marker(pytest.mark.skip(reason="not a scenario of both"))
+
+
+@pytest.fixture
+def directory():
+    """A directory of its own that every user may look into."""
+    path = new_directory()
+    yield path
+    remove_directory(path)
+
+
+@pytest.fixture
+def make_instance():
+    instances = []
+
+    def make(main=None, services=None, user=None):
+        instances.append(Instance(new_directory(), main or {}, services, user))
+        return instances[-1]
+
+    yield make
+    failures = []
+    for instance in instances:
+        failures += instance.finish()
+        remove_directory(instance.directory)
+    assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def make_sink():
+    sinks = []
+
+    def make(**options):
+        sinks.append(SmtpSink(**options))
+        return sinks[-1]
+
+    yield make
+    for sink in sinks:
+        sink.close()
+
+
+@pytest.fixture
+def instance(make_instance):
+    """A running instance with the usual services."""
+    made = make_instance()
+    made.start()
+    return made

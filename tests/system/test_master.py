@@ -1,0 +1,463 @@
+"""master and postfix(1): starting, watching, restarting, reloading, stopping. The services are stand-ins."""
+import os
+import re
+import shutil
+import signal
+import socket
+import time
+
+import pytest
+
+from harness.instance import BUILD
+from harness.waiting import free_port, wait_until
+
+POSTLOG = "postlog unix-dgram n - n - 1 postlogd"
+
+
+class Line:
+    """A connection to an echo service (tests/system/services/echo_main.c)."""
+
+    def __init__(self, address):
+        family = socket.AF_INET if isinstance(address, int) else socket.AF_UNIX
+        self.socket = socket.socket(family)
+        self.socket.settimeout(10)
+        self.socket.connect(("127.0.0.1", address) if isinstance(address, int) else str(address))
+        self.reader = self.socket.makefile("r")
+
+    def greeting(self):
+        self.about = dict(re.findall(r"(\w+)=(\S*)", self.reader.readline()))
+        self.pid = int(self.about["pid"])
+        return self
+
+    def say(self, text):
+        self.socket.sendall(text.encode() + b"\n")
+        return self.reader.readline().rstrip("\n")
+
+    def close(self):
+        self.reader.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def connect():
+    lines = []
+
+    def make(address):
+        lines.append(Line(address))
+        return lines[-1].greeting()
+
+    yield make
+    for line in lines:
+        line.close()
+
+
+@pytest.fixture
+def echo(make_instance):
+    """An instance with one echo service at {port}, running; more lines and settings as asked."""
+
+    def make(*lines, start=True, service="127.0.0.1:{port} inet n - n - - echo", user=None, **main):
+        instance = make_instance(main, [service, POSTLOG, *lines], user)
+        if start:
+            instance.start()
+        return instance
+
+    return make
+
+
+# ---- start, stop, status ----
+
+def test_start_status_stop(echo, connect):
+    mta = echo(start=False)
+    result = mta.postfix("status")
+    assert result.returncode == 1
+    assert "postfix/postfix-script: the Postfix mail system is not running" in result.stderr
+    assert mta.postfix("start").stderr == "postfix/postfix-script: starting the Postfix mail system\n"
+    assert connect(mta.port).say("hello") == "hello"
+    assert f"the Postfix mail system is running: PID: {mta.pid}" in mta.postfix("status", check=True).stderr
+    mta.wait_log(r"postfix/postfix-script\[\d+\]: starting the Postfix mail system")
+    mta.wait_log(r"postfix/master\[\d+\]: daemon started -- version 3\.\S+, configuration " + str(mta.etc))
+    assert mta.postfix("stop").stderr == "postfix/postfix-script: stopping the Postfix mail system\n"
+    assert mta.processes() == {}
+    mta.wait_log(r"postfix/master\[\d+\]: terminating on signal 15")
+    assert mta.postfix("status").returncode == 1
+
+
+def test_second_start_is_refused(echo):
+    mta = echo()
+    mta.expected_errors.append("already running|exclusive lock")
+    result = mta.postfix("start")
+    assert (result.returncode, result.stderr) == (
+        1, "postfix/postfix-script: fatal: the Postfix mail system is already running\n")
+    pid = mta.pid
+    refused = mta.run("../libexec/master")
+    assert refused.returncode == 1 and "unable to set exclusive lock" in refused.stderr
+    assert mta.pid == pid
+
+
+@pytest.mark.parametrize("command", ["stop", "abort", "reload"])
+def test_commands_without_master(echo, command):
+    mta = echo(start=False)
+    mta.expected_errors.append("not running")
+    result = mta.postfix(command)
+    assert (result.returncode, result.stderr) == (
+        1, "postfix/postfix-script: fatal: the Postfix mail system is not running\n")
+
+
+def test_unknown_command(echo):
+    mta = echo(start=False)
+    mta.expected_errors.append("unknown command")
+    result = mta.postfix("foo")
+    assert result.returncode == 1
+    assert result.stderr.startswith("postfix/postfix-script: fatal: unknown command: 'foo'. Usage: postfix start (or")
+
+
+def test_pid_file_is_padded(echo):
+    mta = echo()
+    assert re.fullmatch(rb" +%d\n" % mta.pid, (mta.spool / "pid/master.pid").read_bytes())
+    assert len((mta.spool / "pid/master.pid").read_bytes()) == 33
+
+
+def test_stale_pid_file_is_no_obstacle(echo):
+    mta = echo(start=False)
+    (mta.spool / "pid").mkdir(parents=True)
+    (mta.spool / "pid/master.pid").write_text(f"{os.getpid():>32}\n")
+    assert mta.postfix("status").returncode == 1
+    mta.start()
+    assert mta.pid != os.getpid()
+
+
+def test_master_dash_t(echo):
+    mta = echo(start=False)
+    assert mta.run("../libexec/master", "-t").returncode == 0
+    mta.start()
+    assert mta.run("../libexec/master", "-t").returncode == 1
+
+
+def test_stop_ends_a_service_that_hangs(echo, connect):
+    mta = echo()
+    line = connect(mta.port)
+    line.socket.sendall(b"hang\n")
+    os.kill(line.pid, signal.SIGSTOP)
+    mta.stop()
+    assert mta.processes() == {}
+
+
+def test_services_end_with_master(echo, connect):
+    mta = echo()
+    connect(mta.port)
+    os.kill(mta.pid, signal.SIGKILL)
+    wait_until(lambda: not mta.processes(), what="services end")
+
+
+def test_start_fg_ends_with_its_services(echo, connect):
+    import subprocess
+    mta = echo(start=False)
+    command = mta.as_user([f"{mta.main['command_directory']}/postfix", "-c", str(mta.etc), "start-fg"])
+    running = subprocess.Popen(command, env=mta.environment, stderr=subprocess.DEVNULL)
+    wait_until(lambda: mta.pid, what="master runs")
+    mta.wait_log("daemon started")
+    assert mta.pid == running.pid
+    connect(mta.port)
+    running.terminate()
+    assert running.wait(10) == 0
+    assert mta.processes() == {}
+
+
+def test_log_to_stdout(echo, connect):
+    import subprocess
+    mta = echo(start=False, maillog_file="/dev/stdout", maillog_file_prefixes="/dev/stdout")
+    command = mta.as_user([f"{mta.main['command_directory']}/postfix", "-c", str(mta.etc), "start-fg"])
+    with open(mta.directory / "out", "wb") as out:
+        running = subprocess.Popen(command, env=mta.environment, stdout=out, stderr=subprocess.DEVNULL)
+    wait_until(lambda: "daemon started" in (mta.directory / "out").read_text(), what="a line on stdout")
+    running.send_signal(signal.SIGINT)
+    assert running.wait(10) == 0
+    assert "terminating on signal 2" in (mta.directory / "out").read_text()
+
+
+def test_two_instances_side_by_side(echo, connect):
+    one, other = echo(), echo()
+    assert connect(one.port).pid != connect(other.port).pid
+    one.stop()
+    assert connect(other.port).say("still here") == "still here"
+
+
+# ---- processes ----
+
+def test_service_is_restarted_after_kill(echo, connect):
+    mta = echo()
+    first = connect(mta.port)
+    os.kill(first.pid, signal.SIGKILL)
+    assert connect(mta.port).pid != first.pid
+    mta.wait_log(rf"warning: process \S+/echo pid {first.pid} killed by signal 9")
+
+
+def test_exit_status_is_logged(echo, connect):
+    mta = echo()
+    line = connect(mta.port)
+    line.say("exit 3")
+    mta.wait_log(rf"warning: process \S+/echo pid {line.pid} exit status 3")
+
+
+def test_failing_service_is_throttled_while_others_run(echo, connect):
+    mta = echo("fails unix n - n - - echo -o echo_fails=yes", service_throttle_time="2s")
+    mta.expected_errors.append("echo_fails")
+    failing = Line(mta.spool / "public/fails")
+    mta.wait_log(r"warning: \S+/echo: bad command startup -- throttling")
+    assert connect(mta.port).say("fine") == "fine"
+    time.sleep(1)
+    assert mta.log().count("echo_fails = yes") == 1
+    wait_until(lambda: mta.log().count("echo_fails = yes") == 2, 5, "another try after service_throttle_time")
+    failing.close()
+
+
+def test_service_that_keeps_crashing_is_throttled(echo, connect):
+    mta = echo()
+    for _ in range(5):
+        connect(mta.port).say("abort")
+    mta.wait_log(r"killed by signal 6(.|\n)*throttling")
+
+
+def test_program_that_does_not_exist_is_one_warning(echo, connect):
+    mta = echo("one unix - - n - - nosuch", "two unix - - n - - nosuch", "scache unix - - n - 1 scache",
+               "tlsmgr unix - - n 1000? 1 tlsmgr")
+    connect(mta.port)
+    mta.wait_log("daemon started")
+    lines = [line for line in mta.log().splitlines() if "nosuch" in line]
+    assert len(lines) == 1
+    assert lines[0].endswith("libexec/nosuch: no such program: not started: one/unix, two/unix")
+    assert "scache" not in mta.log() and "tlsmgr" not in mta.log()
+    assert list((mta.spool / "private").iterdir()) == []
+
+
+def test_sessions_of_a_service_share_a_process(echo, connect):
+    mta = echo(service="127.0.0.1:{port} inet n - n - 50 echo")
+    assert len({connect(mta.port).pid for _ in range(20)}) == 1
+    assert connect(mta.port).about["limit"] == "50"
+
+
+def test_one_session_a_process_when_told(echo, connect):
+    mta = echo(service="127.0.0.1:{port} inet n - n - 3 echo", sessions_per_process=1)
+    lines = [connect(mta.port) for _ in range(3)]
+    assert len({line.pid for line in lines}) == 3
+    assert {line.about["limit"] for line in lines} == {"1"}
+
+
+def test_stress_at_the_process_limit(echo, connect):
+    mta = echo(service="127.0.0.1:{port} inet n - n - 2 echo")
+    lines = [connect(mta.port), connect(mta.port)]
+    assert {line.about["stress"] for line in lines} == {""}
+    mta.wait_log(r'warning: service "127\.0\.0\.1:%d" \(\S+\) has reached its process limit "2": '
+                 "new clients may experience noticeable delays" % mta.port)
+    under_stress = connect(mta.port)
+    assert under_stress.about["stress"] == "yes"
+    assert lines[0].say("not cut") == "not cut"
+
+
+def test_process_leaves_when_idle_and_after_max_use(echo, connect):
+    mta = echo(max_idle="1s", service="127.0.0.1:{port} inet n - n - 1000 echo -o max_use=1")
+    line = connect(mta.port)
+    line.close()
+    wait_until(lambda: not mta.processes("echo"), what="the idle process ends")
+    mta.stop()
+    mta.set_main(max_idle="100s")
+    mta.set_master(["127.0.0.1:{port} inet n - n - 2 echo -o max_use=3", POSTLOG])
+    mta.start()
+    pids = set()
+    for _ in range(9):
+        line = connect(mta.port)
+        pids.add(line.pid)
+        line.close()
+    assert len(pids) > 1
+
+
+# ---- kinds of sockets, wakeups ----
+
+def test_kinds_of_sockets(echo, connect):
+    mta = echo("hidden unix - - n - - echo", "shown unix n - n - - echo", "handed pass n - n - - echo",
+               "old fifo n - n - 1 echo-trigger", "{port2} inet n - n - - echo".replace("{port2}", str(free_port())))
+    assert connect(mta.spool / "private/hidden").about["name"] == "hidden"
+    assert connect(mta.spool / "public/shown").about["name"] == "shown"
+    assert connect(mta.spool / "public/handed").about["name"] == "handed"
+    with open(mta.spool / "public/old", "wb", buffering=0) as fifo:
+        fifo.write(b"X")
+    mta.wait_log("old: woken with X")
+    for path in ("private/hidden", "public/shown"):
+        assert (mta.spool / path).stat().st_mode & 0o777 == 0o666
+        assert (mta.spool / path).owner() == mta.main["mail_owner"]
+
+
+def test_wakeup(echo):
+    mta = echo("woken unix n - n 1 1 echo-trigger", "asleep unix n - n 1? 1 echo-trigger")
+    wait_until(lambda: mta.log().count("woken: woken with W") >= 2, what="two wakeups")
+    assert "asleep: woken" not in mta.log()
+    line = socket.socket(socket.AF_UNIX)
+    line.connect(str(mta.spool / "public/asleep"))
+    line.send(b"X")
+    line.close()
+    mta.wait_log("asleep: woken with W")
+
+
+def test_braces_and_spaces_in_arguments(echo, connect):
+    mta = echo(service="127.0.0.1:{port} inet n - n - - echo -o { myorigin = two  words } -o mydomain=d.example")
+    assert connect(mta.port).say("get myorigin") == "two  words"
+    assert connect(mta.port).say("get mydomain") == "d.example"
+
+
+# ---- reload ----
+
+def test_reload_cuts_no_session(echo, connect):
+    mta = echo(myorigin="before.example")
+    old = connect(mta.port)
+    mta.set_main(myorigin="after.example")
+    mta.reload()
+    mta.wait_log("reload -- version")
+    new = connect(mta.port)
+    while new.pid == old.pid:  # until the old one has heard of the reload
+        new.close()
+        new = connect(mta.port)
+    assert new.say("get myorigin") == "after.example"
+    assert old.say("get myorigin") == "before.example"
+    old.close()
+    wait_until(lambda: old.pid not in mta.processes(), what="the old process ends")
+
+
+def test_reload_loses_no_connection(echo, connect):
+    mta = echo()
+    for _ in range(10):
+        mta.reload()
+        for _ in range(10):
+            line = connect(mta.port)
+            assert line.say("x") == "x"
+            line.close()
+
+
+def test_reload_opens_and_closes_sockets(echo, connect):
+    mta = echo("gone unix n - n - - echo")
+    port = free_port()
+    connect(mta.spool / "public/gone")
+    mta.set_master(["127.0.0.1:{port} inet n - n - - echo", f"127.0.0.1:{port} inet n - n - - echo", POSTLOG])
+    mta.reload()
+    wait_until(lambda: not (mta.spool / "public/gone").exists(), what="the socket is gone")
+    assert connect(port).say("new") == "new"
+    assert connect(mta.port).say("kept") == "kept"
+
+
+def test_bad_reload_is_refused(echo, connect):
+    mta = echo()
+    mta.expected_errors.append("the running configuration stays")
+    pid = mta.pid
+    with open(mta.etc / "master.cf", "a") as file:
+        file.write("smtp inet n\n")
+    result = mta.postfix("reload")
+    assert result.returncode == 1 and f"{mta.etc}/master.cf: line 3: " in result.stderr
+    os.kill(pid, signal.SIGHUP)
+    mta.wait_log(r"error: reload refused, the configuration of before stays in force: \S+/master.cf: line 3: ")
+    assert mta.pid == pid and connect(mta.port).say("on") == "on"
+
+
+def test_reload_with_a_port_in_use_is_refused(echo, connect):
+    mta = echo()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        mta.set_master([f"127.0.0.1:{taken.getsockname()[1]} inet n - n - - echo", POSTLOG])
+        mta.reload()
+        mta.wait_log("reload refused.*Address already in use")
+    assert connect(mta.port).say("on") == "on"
+
+
+# ---- check ----
+
+def test_check_names_file_and_line(echo):
+    mta = echo(start=False)
+    mta.expected_errors.append("integrity check failed")
+    with open(mta.etc / "main.cf", "a") as file:
+        file.write("foo_bar = x\nmax_idle = soon\nmax_use = many\n")
+    with open(mta.etc / "master.cf", "a") as file:
+        file.write("a b - - n - - echo\nc unix - - n - - echo\nd unix - - x - - echo\n")
+    count = len((mta.etc / "main.cf").read_text().splitlines())
+    result = mta.postfix("check")
+    assert result.returncode == 1
+    assert f"warning: {mta.etc}/main.cf: line {count - 2}: unused parameter: foo_bar=x" in result.stderr
+    assert f"error: {mta.etc}/main.cf: line {count - 1}: " in result.stderr
+    assert f"error: {mta.etc}/main.cf: line {count}: " in result.stderr
+    assert f"error: {mta.etc}/master.cf: line 3: bad type" in result.stderr
+    assert f"error: {mta.etc}/master.cf: line 5: " in result.stderr
+    start = mta.postfix("start")
+    assert start.returncode == 1 and "fatal: Postfix integrity check failed!" in start.stderr
+    assert not mta.pid
+
+
+def test_check_makes_the_queue(echo):
+    mta = echo(start=False)
+    result = mta.postfix("check", check=True)
+    assert result.stderr == ""
+    for name in ("incoming", "active", "deferred", "bounce", "defer", "trace", "corrupt", "hold", "saved", "private"):
+        assert (mta.spool / name).stat().st_mode & 0o7777 == 0o700
+        assert (mta.spool / name).owner() == mta.main["mail_owner"]
+    assert (mta.spool / "maildrop").stat().st_mode & 0o7777 == 0o1730
+    assert (mta.spool / "public").stat().st_mode & 0o7777 == 0o2710
+
+
+@pytest.mark.root
+def test_set_permissions_repairs(echo):
+    mta = echo(start=False)
+    mta.postfix("check", check=True)
+    os.chown(mta.spool / "active", 0, 0)
+    os.chmod(mta.spool / "incoming", 0o777)
+    result = mta.postfix("check", check=True)
+    assert f"warning: not owned by postfix: {mta.spool}/active" in result.stderr
+    assert f"{mta.spool}/incoming" in result.stderr
+    # set-permissions also looks at commands: keep it away from the build's own
+    mta.set_main(command_directory=mta.directory / "none")
+    mta.main["command_directory"] = BUILD / "sbin"
+    mta.postfix("set-permissions", check=True)
+    mta.set_main()
+    assert mta.postfix("check", check=True).stderr == ""
+
+
+@pytest.mark.skipif(not os.path.exists("/etc/postfix/master.cf"), reason="Debian's postfix is not installed")
+def test_debians_master_cf_starts_unchanged(make_instance):
+    port = free_port()
+    mta = make_instance({"known_tcp_ports": f"smtp={port}"})
+    shutil.copy("/etc/postfix/master.cf", mta.etc / "master.cf")
+    mta.start()
+    mta.wait_log("daemon started")
+    warnings = re.findall(r"master\[\d+\]: warning: (.*)", mta.log())
+    assert all("no such program" in warning for warning in warnings)
+    assert len(warnings) == len(set(warnings))
+
+
+# ---- as an ordinary user ----
+
+@pytest.mark.root
+def test_as_an_ordinary_user(echo, connect):
+    mta = echo("hidden unix - - y - - echo", user="nobody")
+    import pwd
+    nobody = str(pwd.getpwnam("nobody").pw_uid)
+    assert connect(mta.port).about["uid"] == nobody
+    assert connect(mta.spool / "private/hidden").about["uid"] == nobody
+    mta.reload()
+    mta.wait_log("reload -- version")
+    mta.stop()
+
+
+@pytest.mark.root
+def test_services_run_as_mail_owner(echo, connect):
+    import pwd
+    mta = echo("rooted unix n n n - - echo", "jailed unix n - y - - echo")
+    assert connect(mta.port).about["uid"] == str(pwd.getpwnam("postfix").pw_uid)
+    assert connect(mta.spool / "public/rooted").about["uid"] == "0"
+    jailed = connect(mta.spool / "public/jailed")
+    assert os.readlink(f"/proc/{jailed.pid}/root") == str(mta.spool)
+    jailed.say("abort")
+    mta.wait_log("killed by signal 6")
+
+
+def test_environment_is_cleaned(echo, connect):
+    mta = echo()
+    pid = connect(mta.port).pid
+    names = {entry.split(b"=")[0].decode() for entry in open(f"/proc/{pid}/environ", "rb").read().split(b"\0") if entry}
+    assert names <= {"MAIL_CONFIG", "PATH", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+                     "TSAN_OPTIONS"}
+    fds = sorted(int(fd) for fd in os.listdir(f"/proc/{pid}/fd"))
+    assert fds[:5] == [0, 1, 2, 3, 4]

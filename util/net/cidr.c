@@ -79,7 +79,7 @@ bool net_cidr_parse(const char *pattern, struct net_cidr *cidr, struct error *er
     net_address_bytes(&address, &length);
     bits = mask == NULL ? (int)length * 8 : parse_bits(mask, length * 8);
     if (bits < 0)
-        return error_set(error, "bad mask length in \"%s\"", pattern);
+        return error_set(error, "bad mask %s in \"%s\"", string_all_digits(mask) ? "length" : "value", pattern);
     *cidr = net_cidr_of(&address, (unsigned)bits);
     wide = net_cidr_of(&address, (unsigned)length * 8);
     if (memcmp(cidr->bytes, wide.bytes, length) != 0)

@@ -1,0 +1,169 @@
+/* postmap - makes, changes and queries lookup tables (postmap(1)). */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/postmap.h"
+#include "mail/config/mail_config.h"
+#include "util/base/log.h"
+#include "util/base/memory.h"
+
+struct request {
+    const char *directory;
+    const char *query, *remove; /* a key, "-" for standard input, NULL: not asked for */
+    bool list, other_lines;     /* -s; -b, -h or -m */
+    bool no_utf8;
+    struct postmap postmap;
+};
+
+static const char usage[] = "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...";
+
+static void one_purpose(const struct request *request, const char *complaint)
+{
+    if (request->query != NULL || request->remove != NULL || request->list)
+        die("%s", complaint);
+}
+
+static void take_flag(struct request *request, int option)
+{
+    switch (option) {
+    case 'b':
+    case 'h':
+    case 'm':
+        request->other_lines = true;
+        break;
+    case 'f':
+        request->postmap.exact = true;
+        break;
+    case 'F':
+        die("-F: values made of files are not supported yet");
+    case 'i':
+        request->postmap.incremental = true;
+        break;
+    case 'N':
+    case 'n':
+    case 'U':
+        break; /* there is one form of keys; -U is about -b and -h */
+    case 'o':
+        request->postmap.keep_root = true;
+        break;
+    case 'p':
+        request->postmap.default_mode = true;
+        break;
+    case 'r':
+        request->postmap.duplicates = TABLE_DUPLICATE_REPLACE;
+        break;
+    case 'u':
+        request->no_utf8 = true;
+        break;
+    case 'w':
+        request->postmap.duplicates = TABLE_DUPLICATE_IGNORE;
+        break;
+    default:
+        die("%s", usage);
+    }
+}
+
+static void take_option(struct request *request, int option, int *verbosity)
+{
+    switch (option) {
+    case 'c':
+        request->directory = optarg;
+        break;
+    case 'd':
+        one_purpose(request, "specify only one of -s -q or -d");
+        request->remove = optarg;
+        break;
+    case 'q':
+        one_purpose(request, "specify only one of -s -q or -d");
+        request->query = optarg;
+        break;
+    case 's':
+        one_purpose(request, "specify only one of -s or -q or -d");
+        request->list = true;
+        break;
+    case 'v':
+        log_set_verbosity(++*verbosity);
+        break;
+    default:
+        take_flag(request, option);
+    }
+}
+
+static struct config *open_config(const struct request *request)
+{
+    struct error error;
+    struct config *config = config_load(config_directory_choose(request->directory), &error);
+
+    if (config == NULL)
+        die("%s", error.text);
+    config_clean_environment(config);
+    return config;
+}
+
+/* All names with a type before them. NULL ends; kept until the process ends. */
+static char **with_types(const struct config *config, char *const *names, int count)
+{
+    char **tables = memory_new(((size_t)count + 1) * sizeof *tables);
+
+    for (int i = 0; i < count; i++)
+        tables[i] = strchr(names[i], ':') != NULL
+                        ? memory_copy_string(names[i])
+                        : memory_format("%s:%s", config_get(config, "default_database_type"), names[i]);
+    return tables;
+}
+
+static int run(const struct request *request, char **tables)
+{
+    const struct postmap *postmap = &request->postmap;
+    bool found = false;
+
+    if (request->query != NULL && string_equal(request->query, "-"))
+        return postmap_query_stdin(postmap, tables) ? 0 : 1;
+    if (request->remove != NULL && string_equal(request->remove, "-"))
+        return postmap_delete_stdin(postmap, tables) ? 0 : 1;
+    for (; *tables != NULL; tables++) {
+        if (request->query != NULL && postmap_query(postmap, *tables, request->query))
+            return 0;
+        if (request->remove != NULL)
+            found = postmap_delete(postmap, *tables, request->remove) || found;
+        else if (request->list)
+            postmap_list(postmap, *tables);
+        else if (request->query == NULL)
+            postmap_create(postmap, *tables);
+    }
+    return found || (request->query == NULL && request->remove == NULL) ? 0 : 1;
+}
+
+static void free_tables(char **tables)
+{
+    for (size_t i = 0; tables[i] != NULL; i++)
+        free(tables[i]);
+    free(tables);
+}
+
+int main(int argc, char **argv)
+{
+    const struct log_settings to_stderr = {.tag = "postmap", .target = LOG_TARGET_STDERR};
+    struct request request = {0};
+    struct config *config;
+    char **tables;
+    int option, verbosity = 0, status;
+
+    log_open(&to_stderr);
+    while ((option = getopt(argc, argv, "bc:d:fFhimnNopq:rsuUvw")) > 0)
+        take_option(&request, option, &verbosity);
+    if (optind == argc)
+        die("%s", usage);
+    if (request.other_lines && (request.query == NULL || !string_equal(request.query, "-")))
+        die("specify -b -h or -m only with \"-q -\"");
+    if (request.other_lines)
+        die("-b, -h and -m: keys from messages are not supported yet");
+    config = open_config(&request);
+    request.postmap.check_utf8 = !request.no_utf8 && config_get_boolean(config, "smtputf8_enable", true);
+    tables = with_types(config, argv + optind, argc - optind);
+    status = run(&request, tables);
+    free_tables(tables);
+    config_free(config);
+    return status;
+}

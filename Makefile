@@ -100,7 +100,7 @@ test-dependencies:
 
 run: dependencies
 	@$(MAKE) --no-print-directory all
-	@sh conf/run-private $(abspath $(BUILD))
+	@bash conf/run-private $(abspath $(BUILD))
 
 unit: $(UNIT_TESTS)
 
@@ -108,11 +108,11 @@ system: all $(TEST_SERVICES)
 
 check: test-dependencies
 	@$(MAKE) --no-print-directory -j$$(nproc) unit system BUILD=build/test SANITIZE=address,undefined CFLAGS="-O1 -g"
-	@sh tests/check build/test
+	@bash tests/check build/test
 
 check-peer: test-dependencies
 	@$(MAKE) --no-print-directory system
-	@sh tests/check-peer $(BUILD)
+	@bash tests/check-peer $(BUILD)
 
 bench: test-dependencies
 	@$(MAKE) --no-print-directory all

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "util/base/log.h"
@@ -46,6 +47,7 @@ void loop_start(void)
     struct event_config *config = event_config_new();
 
     assert(loop.base == NULL);
+    signal(SIGPIPE, SIG_IGN); /* a peer that went away is a failed write, for the one who wrote */
     if (config == NULL || (loop.base = event_base_new_with_config(config)) == NULL)
         die("cannot start the event loop");
     event_config_free(config);

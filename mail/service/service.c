@@ -28,6 +28,7 @@ struct server {
     long served;                   /* since the start */
     bool accepting, finishing;
     struct loop_timer *idle;
+    struct channel_group channels;
     char *datagram;
 };
 
@@ -91,6 +92,8 @@ static void reconsider(struct server *server)
 
     if (used_up(server))
         server->finishing = true;
+    if (server->finishing)
+        channel_group_leave(&server->channels);
     if (server->accepting && (server->finishing || !room)) {
         set_accepting(server, false);
         say(SERVICE_FULL);
@@ -154,8 +157,8 @@ static void serve_internal(struct server *server, struct stream *stream)
         stream_free(stream);
     } else {
         stream_set_timeout(stream, INT64_MAX);
-        channel_serve(stream, server->service->protocol,
-                      server->service->one_channel ? server->environment.session_limit : 0, serve_call, server);
+        channel_serve_in(&server->channels, stream, server->service->protocol,
+                         server->service->one_channel ? server->environment.session_limit : 0, serve_call, server);
     }
 }
 
@@ -349,6 +352,7 @@ int service_main(const struct service *service, int argc, char **argv)
     server.listeners = memory_new((size_t)server.arguments.socket_count * sizeof(struct loop_watch *));
     server.datagram = service->datagram != NULL ? memory_new(DATAGRAM_LIMIT) : NULL;
     loop_start();
+    channel_group_init(&server.channels);
     if (service->start != NULL && !service->start(&server.environment, &error))
         fail_start(&error);
     if (!service_drop_privileges(&server.arguments, server.environment.mail, &error))

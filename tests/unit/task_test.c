@@ -266,6 +266,8 @@ static void echo_call(struct call *call, void *context)
 struct peer {
     int listener;
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    struct channel_group group;
+    bool ended;
 };
 
 static void accept_and_serve(void *argument)
@@ -314,6 +316,67 @@ static void call_many(void *argument)
     stop_when_alone(NULL);
 }
 
+static void serve_in_group(void *argument)
+{
+    struct peer *peer = argument;
+
+    assert_int_equal(task_wait_readable(peer->listener, deadline_never()), WAIT_READY);
+    channel_serve_in(&peer->group, stream_new(accept(peer->listener, NULL, NULL)), "echo", 0, echo_call, NULL);
+    peer->ended = true;
+}
+
+static void ask(struct call *call)
+{
+    struct frame frame;
+
+    assert_true(call_send(call, ECHO_MESSAGE, "question", 8));
+    assert_int_equal(call_receive(call, &frame, deadline_in(60 * SECONDS)), CALL_OK);
+    assert_memory_equal(frame.body, "question", 8);
+}
+
+static void leave_during_call(void *argument)
+{
+    struct peer *peer = argument;
+    struct channel *channel;
+    struct call *call;
+    struct error error;
+
+    channel_group_init(&peer->group);
+    task_start(serve_in_group, peer);
+    channel = channel_connect(peer->path, "echo", deadline_in(60 * SECONDS), &error);
+    assert_non_null(channel);
+    call = call_open(channel);
+    ask(call);
+    channel_group_leave(&peer->group);
+    while (channel_alive(channel))
+        task_sleep(1 * MILLISECONDS);
+    ask(call); /* what is open goes on */
+    assert_false(peer->ended);
+    call_close(call);
+    while (!peer->ended) /* the channel is closed though its owner has not looked at it */
+        task_sleep(1 * MILLISECONDS);
+    channel_close(channel);
+    stop_when_alone(NULL);
+}
+
+static void leave_idle(void *argument)
+{
+    struct peer *peer = argument;
+    struct channel *channel;
+    struct error error;
+
+    channel_group_init(&peer->group);
+    channel_group_leave(&peer->group); /* before the channel came */
+    task_start(serve_in_group, peer);
+    channel = channel_connect(peer->path, "echo", deadline_in(60 * SECONDS), &error);
+    assert_non_null(channel);
+    while (!peer->ended)
+        task_sleep(1 * MILLISECONDS);
+    assert_false(channel_alive(channel));
+    channel_close(channel);
+    stop_when_alone(NULL);
+}
+
 static void refuse_protocol(void *argument)
 {
     struct peer *peer = argument;
@@ -344,7 +407,7 @@ static void with_listener(task_fn *run)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char directory[] = "/tmp/postern-unit-XXXXXX";
-    struct peer peer;
+    struct peer peer = {.ended = false};
 
     assert_non_null(mkdtemp(directory));
     snprintf(peer.path, sizeof peer.path, "%s/socket", directory);
@@ -362,6 +425,13 @@ static void channel_carries_many_calls(void **unused)
 {
     (void)unused;
     with_listener(call_many);
+}
+
+static void channel_leaves_after_its_calls(void **unused)
+{
+    (void)unused;
+    with_listener(leave_during_call);
+    with_listener(leave_idle);
 }
 
 static void channel_refuses_another_protocol(void **unused)
@@ -387,6 +457,7 @@ int main(void)
         cmocka_unit_test(stream_reads_lines),
         cmocka_unit_test(stream_carries_more_than_its_buffers),
         cmocka_unit_test(channel_carries_many_calls),
+        cmocka_unit_test(channel_leaves_after_its_calls),
         cmocka_unit_test(channel_refuses_another_protocol),
         cmocka_unit_test(channel_survives_damaged_frames),
     };

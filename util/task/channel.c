@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "util/base/list.h"
 #include "util/base/log.h"
@@ -47,10 +48,11 @@ struct channel {
     struct list calls;
     uint32_t last_call;
     bool broken;
-    bool closing; /* the last user frees it */
+    bool leaving; /* the service wants to go: closed after the last call */
     int users;    /* the owner, the reader, the writer */
 
     /* the serving side only */
+    struct link link; /* in its group */
     channel_serve_fn *serve;
     void *context;
     struct task_semaphore slots;
@@ -104,6 +106,8 @@ static void channel_release(struct channel *channel)
 static void channel_break(struct channel *channel)
 {
     channel->broken = true;
+    if (channel->leaving)
+        shutdown(stream_fd(channel->stream), SHUT_RDWR); /* whoever owns the channel may not look at it for long */
     list_each (position, following, &channel->calls)
         task_condition_wake_all(&list_entry(position, struct call, link)->arrived);
     task_condition_wake_all(&channel->work);
@@ -136,6 +140,8 @@ static void channel_write_task(void *argument)
         struct text empty;
 
         if (channel->out.length == 0) {
+            if (channel->leaving && list_empty(&channel->calls))
+                break;
             if (task_condition_wait(&channel->work, deadline_never()) != WAIT_READY)
                 break;
             continue;
@@ -202,6 +208,20 @@ static void serve_call_task(void *argument)
     task_condition_wake_all(&channel->quiet);
 }
 
+static void say_goodbye(struct channel *channel)
+{
+    channel_append_frame(channel, 0, 0, FRAME_GOODBYE, NULL, 0);
+}
+
+/* On the calling side: the writer closes the channel when no call is open any more. */
+static void hear_goodbye(struct channel *channel)
+{
+    if (channel->serve != NULL)
+        return;
+    channel->leaving = true;
+    task_condition_wake_one(&channel->work);
+}
+
 /* The call that a frame belongs to; NULL when it has ended here, or cannot be. */
 static struct call *call_for_frame(struct channel *channel, uint32_t number)
 {
@@ -238,6 +258,8 @@ static bool read_frame(struct channel *channel)
         free(frame);
         return false;
     }
+    if (number == 0 && (get_little_endian(header + 10, 2) & FRAME_GOODBYE) != 0)
+        hear_goodbye(channel);
     call = call_for_frame(channel, number);
     while (call != NULL && call->waiting_bytes > WAITING_IN_LIMIT) {
         if (task_condition_wait(&channel->drained, deadline_never()) != WAIT_READY || channel->broken)
@@ -312,6 +334,10 @@ struct channel *channel_connect(const char *path, const char *protocol, struct d
 
 void channel_close(struct channel *channel)
 {
+    if (channel->leaving && !channel->broken) { /* it closes itself */
+        channel_release(channel);
+        return;
+    }
     channel_break(channel);
     if (channel->reader != NULL)
         task_cancel(channel->reader);
@@ -322,7 +348,7 @@ void channel_close(struct channel *channel)
 
 bool channel_alive(const struct channel *channel)
 {
-    return !channel->broken;
+    return !channel->broken && !channel->leaving;
 }
 
 size_t channel_calls(const struct channel *channel)
@@ -330,7 +356,38 @@ size_t channel_calls(const struct channel *channel)
     return channel->calls.count;
 }
 
+void channel_group_init(struct channel_group *group)
+{
+    list_init(&group->channels);
+    group->leaving = false;
+}
+
+void channel_group_leave(struct channel_group *group)
+{
+    if (group->leaving)
+        return;
+    group->leaving = true;
+    list_each (position, following, &group->channels)
+        say_goodbye(list_entry(position, struct channel, link));
+}
+
+static void join(struct channel_group *group, struct channel *channel)
+{
+    list_append(&group->channels, &channel->link);
+    if (group->leaving)
+        say_goodbye(channel);
+}
+
 void channel_serve(struct stream *stream, const char *protocol, long limit, channel_serve_fn *serve, void *context)
+{
+    struct channel_group alone;
+
+    channel_group_init(&alone);
+    channel_serve_in(&alone, stream, protocol, limit, serve, context);
+}
+
+void channel_serve_in(struct channel_group *group, struct stream *stream, const char *protocol, long limit,
+                      channel_serve_fn *serve, void *context)
 {
     struct channel *channel = channel_new(stream, protocol);
 
@@ -341,8 +398,10 @@ void channel_serve(struct stream *stream, const char *protocol, long limit, chan
     if (exchange_greetings(channel)) {
         start_writer(channel);
         channel->reader = task_current();
+        join(group, channel);
         while (read_frame(channel))
             ;
+        list_remove(&group->channels, &channel->link);
         channel->reader = NULL;
     }
     channel_break(channel);

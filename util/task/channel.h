@@ -16,11 +16,15 @@
 
 #include "util/base/clock.h"
 #include "util/base/error.h"
+#include "util/base/list.h"
 #include "util/task/stream.h"
 
 enum { CHANNEL_BODY_LIMIT = 4 * 1024 * 1024 };
 
-enum frame_flag { FRAME_LAST = 1 }; /* this side sends no more in this call */
+enum frame_flag {
+    FRAME_LAST = 1,    /* this side sends no more in this call */
+    FRAME_GOODBYE = 2, /* on call 0: the serving side wants to leave; calls go elsewhere from now on */
+};
 
 struct channel;
 struct call;
@@ -36,6 +40,9 @@ struct frame {
 struct channel *channel_connect(const char *path, const char *protocol, struct deadline deadline, struct error *error);
 /* Calls still open fail: their receive says CALL_ENDED. */
 void channel_close(struct channel *channel);
+/* False when it has broken, and when the service wants to leave (it has been told to drain): open calls go on to
+ * their end, and the channel closes itself after the last one. For the next call take another channel, and close
+ * this one whenever you like. */
 bool channel_alive(const struct channel *channel);
 size_t channel_calls(const struct channel *channel); /* open ones */
 struct call *call_open(struct channel *channel);
@@ -47,6 +54,17 @@ struct call *call_open(struct channel *channel);
  * 256 KiB ahead of its turn would hold up the frames behind it. */
 typedef void channel_serve_fn(struct call *call, void *context);
 void channel_serve(struct stream *stream, const char *protocol, long limit, channel_serve_fn *serve, void *context);
+
+/* Channels that leave together. Once it has been told to leave, a group's channels serve what still comes in, and
+ * end when their callers have gone. */
+struct channel_group {
+    struct list channels;
+    bool leaving;
+};
+void channel_group_init(struct channel_group *group);
+void channel_group_leave(struct channel_group *group);
+void channel_serve_in(struct channel_group *group, struct stream *stream, const char *protocol, long limit,
+                      channel_serve_fn *serve, void *context);
 
 /* ---- within a call ---- */
 /* False when the channel has broken. Frames leave together at the end of the loop's turn; a sender that is far

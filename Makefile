@@ -45,7 +45,7 @@ help:
 #: make bench          throughput beside Debian's Postfix
 #: make install        lay out a system under $DESTDIR and $PREFIX
 
-LIBS = $(shell pkg-config --libs $(PACKAGES)) -pthread
+LIBS = $(shell pkg-config --libs $(PACKAGES)) -pthread -lm
 CPPFLAGS += $(shell pkg-config --cflags $(PACKAGES))
 
 # ---- rules ----

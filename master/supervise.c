@@ -1,8 +1,6 @@
 #include "master/supervise.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +9,7 @@
 #include <unistd.h>
 
 #include "mail/service/protocol.h"
+#include "mail/service/share.h"
 #include "master/spawn.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
@@ -23,36 +22,6 @@ enum { SHORT_LIVES_LIMIT = 5 };
 static void reconsider(struct supervised *service);
 
 /* ---- how many ---- */
-
-static long cores(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-/* With one session to a process, maxproc is a number of processes, as Postfix has it. Otherwise as many processes
- * as hold maxproc sessions, and no more than can run side by side. */
-static long decide_process_limit(const struct settings *settings, const struct master_service *entry)
-{
-    long sessions = entry->process_limit, share = settings->master.sessions_per_process, processes;
-
-    if (share == 1)
-        return sessions == 0 ? LONG_MAX : sessions;
-    if (sessions <= 1)
-        return 1;
-    processes = (sessions + share - 1) / share;
-    return processes < cores() ? processes : cores();
-}
-
-static long session_limit(const struct supervised *service, long slot)
-{
-    long sessions = service->entry->process_limit, processes = service->process_limit;
-
-    if (service->settings->master.sessions_per_process == 1)
-        return 1;
-    return sessions / processes + (slot < sessions % processes ? 1 : 0);
-}
 
 /* One that drains still counts where only one may run: two queue managers would be one too many. */
 static bool counts(const struct process *process)
@@ -236,7 +205,8 @@ static void start_process(struct supervised *service)
 
     process->service = service;
     process->slot = free_slot(service);
-    request.session_limit = session_limit(service, process->slot);
+    request.session_limit = service_session_limit(service->entry, service->settings->mail.sessions_per_process,
+                                                  service->process_limit, process->slot);
     process->pid = spawn_service(&request, &process->control_fd, &error);
     if (process->pid < 0) {
         log_warning(NULL, "%s: %s", service->path, error.text);
@@ -412,7 +382,7 @@ void supervised_configure(struct supervised *service, const struct settings *set
     service->entry = entry;
     free(service->path);
     service->path = memory_copy_string(path);
-    service->process_limit = decide_process_limit(settings, entry);
+    service->process_limit = service_process_limit(entry, settings->mail.sessions_per_process);
     service->throttled = false;
     service->short_lives = 0;
     loop_timer_clear(service->throttle);

@@ -1,0 +1,19 @@
+/* message - a message's stay in the active queue: taken in, cut into entries, and what becomes of it in the end. */
+#ifndef QMGR_MESSAGE_H
+#define QMGR_MESSAGE_H
+
+#include "qmgr/qmgr.h"
+
+enum take_result {
+    TAKE_DONE,     /* it is in the active queue (or went somewhere else, for good reason) */
+    TAKE_NO_ROOM,  /* the active queue is full: wait for manager->room */
+    TAKE_NOT_THERE /* somebody else took or removed it */
+};
+
+/* Moves queue/ID to the active queue and starts its deliveries; within a task. */
+enum take_result message_take(struct manager *manager, const char *queue, const char *id);
+
+/* One of the message's entries has been dealt with. */
+void message_entry_done(struct message *message);
+
+#endif

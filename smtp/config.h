@@ -1,0 +1,52 @@
+/* config - the SMTP client's parameters, and what is made of them once at start. */
+#ifndef SMTP_CONFIG_H
+#define SMTP_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mail/address/match_list.h"
+#include "mail/config/mail_config.h"
+#include "mail/message/mime.h"
+#include "util/net/address.h"
+#include "util/net/dns.h"
+
+struct smtp_config {
+#define PARAMETER PARAMETER_MEMBER
+#include "smtp/smtp.def"
+#undef PARAMETER
+};
+
+extern const struct parameter_set smtp_parameters;
+
+enum smtp_ip_preference { SMTP_PREFER_ANY, SMTP_PREFER_IPV4, SMTP_PREFER_IPV6 };
+
+struct smtp_cache;
+
+/* The process; hangs on service_environment.state. */
+struct smtp_client {
+    const struct mail_config *mail;
+    const struct smtp_config *config;
+    struct dns *dns;
+    bool use_dns;            /* MX and DNS host lookups */
+    bool host_dns, host_native;
+    bool ipv4, ipv6;         /* inet_protocols */
+    enum smtp_ip_preference preference;
+    const char *default_port; /* a number */
+    struct net_address bind_ipv4, bind_ipv6; /* length 0: any */
+    int discard;             /* of enum ehlo_feature */
+    struct mime_limits mime_limits;
+    struct match_list *cache_destinations;
+    struct net_address *own; /* this host's addresses: inet_interfaces, proxy_interfaces */
+    size_t own_count;
+    struct smtp_cache *cache;
+};
+
+/* NULL: see error. From within a task. */
+struct smtp_client *smtp_client_new(const struct config *main_cf, const struct mail_config *mail,
+                                    const struct smtp_config *config, struct error *error);
+
+/* Is the address one on which this host (or a proxy before it) receives mail? */
+bool smtp_is_own_address(const struct smtp_client *client, const struct net_address *address);
+
+#endif

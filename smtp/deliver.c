@@ -1,0 +1,175 @@
+#include "smtp/deliver.h"
+
+#include <string.h>
+
+#include "smtp/cache.h"
+#include "smtp/destination.h"
+#include "smtp/transaction.h"
+
+/* One delivery on its way from server to server. */
+struct attempt {
+    const struct smtp_client *client;
+    struct delivery *delivery;
+    struct smtp_destination *destination;
+    struct transaction_refusal *refusals; /* by recipient */
+    struct smtp_trouble trouble;          /* the last */
+    struct net_address asked;             /* by a session from the cache: not asked again */
+    bool had_session;                     /* some server talked to us */
+    bool local_mx;                        /* we are an MX: no fallback relay, it might send the mail back to us */
+    long sessions;
+};
+
+static bool all_settled(const struct delivery *delivery)
+{
+    for (size_t i = 0; i < delivery->recipient_count; i++)
+        if (!delivery->settled[i])
+            return false;
+    return true;
+}
+
+/* Runs the message over the session, and keeps or ends it. */
+static enum transaction_status use_session(struct attempt *attempt, struct smtp_session *session)
+{
+    struct delivery *delivery = attempt->delivery;
+    enum transaction_status status;
+
+    session->uses++;
+    delivery->times.connected = clock_wall();
+    status = smtp_transaction_run(session, delivery, attempt->refusals, &attempt->trouble);
+    if (status == TRANSACTION_STALE) {
+        session->dead = true;
+        attempt->trouble = (struct smtp_trouble){0};
+    } else {
+        attempt->sessions++;
+        attempt->had_session = true;
+        attempt->asked = session->address;
+    }
+    smtp_cache_keep(attempt->client->cache, attempt->destination, session);
+    return status;
+}
+
+static void try_kept_sessions(struct attempt *attempt)
+{
+    struct smtp_session *session;
+
+    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination)) != NULL)
+        if (use_session(attempt, session) != TRANSACTION_STALE)
+            return;
+}
+
+/* How the server before fared is worth a line when another one is asked; of the last, each recipient's line tells. */
+static void log_failures(const struct attempt *attempt)
+{
+    const struct delivery *delivery = attempt->delivery;
+    const char *last = NULL;
+
+    if (attempt->trouble.relay != NULL)
+        log_info(&delivery->log, "%s", attempt->trouble.reason.text);
+    for (size_t i = 0; i < delivery->recipient_count; i++) {
+        const char *reason = attempt->refusals[i].result.reason;
+
+        if (!delivery->settled[i] && reason != NULL && reason != last)
+            log_info(&delivery->log, "%s", reason);
+        last = reason;
+    }
+}
+
+static bool enough_sessions(const struct attempt *attempt)
+{
+    long limit = attempt->client->config->smtp_mx_session_limit;
+
+    return limit > 0 && attempt->sessions >= limit;
+}
+
+static void try_host(struct attempt *attempt, const struct smtp_host *host)
+{
+    struct smtp_session *session;
+
+    log_failures(attempt);
+    session = smtp_session_open(attempt->client, host, attempt->delivery->request.nexthop, attempt->delivery->arena,
+                                &attempt->trouble);
+    attempt->delivery->times.connected = clock_wall();
+    if (session != NULL)
+        use_session(attempt, session);
+    else if (attempt->trouble.relay == NULL)
+        log_info(NULL, "%s", attempt->trouble.reason.text);
+}
+
+/* True: no other host can change the outcome. */
+static bool trouble_is_final(const struct attempt *attempt)
+{
+    return attempt->trouble.dsn != NULL && *attempt->trouble.dsn == '5';
+}
+
+static void try_item(struct attempt *attempt, const char *item)
+{
+    const struct smtp_config *config = attempt->client->config;
+    struct smtp_trouble trouble = {0};
+    struct smtp_hosts hosts;
+
+    if (!destination_lookup(attempt->client, item, attempt->delivery->arena, &hosts, &trouble)) {
+        attempt->trouble = trouble;
+        return;
+    }
+    attempt->local_mx = attempt->local_mx || hosts.local_mx;
+    destination_limit(&hosts, (size_t)config->smtp_mx_address_limit, config->smtp_balance_inet_protocols);
+    for (size_t i = 0; i < hosts.count && !enough_sessions(attempt); i++) {
+        const struct smtp_host *host = &hosts.hosts[i];
+
+        if (net_address_equal(&attempt->asked, &host->address) &&
+            net_address_port(&attempt->asked) == net_address_port(&host->address))
+            continue;
+        try_host(attempt, host);
+        if (all_settled(attempt->delivery) || trouble_is_final(attempt) || task_cancelled())
+            return;
+    }
+}
+
+static void try_list(struct attempt *attempt, const char *list)
+{
+    const char *item;
+
+    while (!all_settled(attempt->delivery) && !enough_sessions(attempt) && !task_cancelled() &&
+           (item = destination_next(&list, attempt->delivery->arena)) != NULL)
+        try_item(attempt, item);
+}
+
+/* Nobody took the mail for them. */
+static void settle_rest(struct attempt *attempt)
+{
+    struct delivery *delivery = attempt->delivery;
+    const struct smtp_trouble *trouble = &attempt->trouble;
+    struct delivery_result common = {
+        .relay = trouble->relay,
+        .dsn = trouble->dsn != NULL ? trouble->dsn : "4.3.0",
+        .reason = trouble->dsn != NULL ? trouble->reason.text : "no server to deliver to",
+        .diagnostic_type = trouble->diagnostic != NULL ? "smtp" : NULL,
+        .diagnostic = trouble->diagnostic,
+        .remote_mta = trouble->remote_mta,
+    };
+
+    if (!attempt->had_session && *common.dsn == '4')
+        delivery_site_failed(delivery, DELIVERY_SITE_FAILED, common.dsn, common.reason);
+    for (size_t i = 0; i < delivery->recipient_count; i++)
+        if (!delivery->settled[i])
+            delivery_settle(delivery, i,
+                            attempt->refusals[i].result.dsn != NULL ? &attempt->refusals[i].result : &common);
+}
+
+void smtp_deliver(const struct smtp_client *client, struct delivery *delivery)
+{
+    const char *nexthop = delivery->request.nexthop;
+    struct attempt attempt = {
+        .client = client,
+        .delivery = delivery,
+        .destination = smtp_cache_enter(client->cache, nexthop),
+        .refusals = arena_alloc(delivery->arena, delivery->recipient_count * sizeof(struct transaction_refusal)),
+    };
+
+    try_kept_sessions(&attempt);
+    try_list(&attempt, nexthop);
+    if (!attempt.local_mx)
+        try_list(&attempt, client->config->smtp_fallback_relay);
+    settle_rest(&attempt);
+    smtp_cache_leave(client->cache, attempt.destination);
+}

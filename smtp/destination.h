@@ -1,0 +1,45 @@
+/* destination - the next hop as transport tables and relayhost write it, and the addresses behind it.
+ *
+ * A next hop is a list, separated by blanks or commas, of host, host:port, [host], [host]:port. A name without
+ * brackets is looked up for MX hosts. The result is a list of addresses in the order in which to try them. */
+#ifndef SMTP_DESTINATION_H
+#define SMTP_DESTINATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "smtp/config.h"
+#include "smtp/trouble.h"
+#include "util/base/arena.h"
+
+/* One host that has addresses. */
+struct smtp_host {
+    const char *name; /* of the MX, or the next hop's own */
+    unsigned preference;
+    struct net_address address; /* with port */
+};
+
+struct smtp_hosts {
+    struct smtp_host *hosts;
+    size_t count;
+    bool local_mx; /* hosts of worse preference than ours were cut off: none of them may get it back */
+};
+
+/* Splits the list: the next item of *cursor into the arena, NULL at the end. */
+const char *destination_next(const char **cursor, struct arena *arena);
+
+/* Finds the addresses of one item. False: trouble says why; dsn 4.x.x when it may pass. */
+bool destination_lookup(const struct smtp_client *client, const char *item, struct arena *arena,
+                        struct smtp_hosts *hosts, struct smtp_trouble *trouble);
+
+/* ---- for destination.c and its tests ---- */
+
+/* Sorts by preference; among equals at random when `shuffle`, then the preferred protocol first, with `any`
+ * alternating. */
+void destination_sort(struct smtp_hosts *hosts, bool shuffle, enum smtp_ip_preference preference);
+/* Cuts off hosts from the preference of the first own address on. False: that is all of them. */
+bool destination_cut_own(const struct smtp_client *client, struct smtp_hosts *hosts);
+/* Keeps the first `limit`; with balance, addresses of the protocol that would vanish take up to half. */
+void destination_limit(struct smtp_hosts *hosts, size_t limit, bool balance);
+
+#endif

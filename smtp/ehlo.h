@@ -1,0 +1,30 @@
+/* ehlo - what a server offers in its EHLO reply: one row a keyword (RFC 5321 section 4.1.1.1). */
+#ifndef SMTP_EHLO_H
+#define SMTP_EHLO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ehlo_feature {
+    EHLO_PIPELINING = 1, /* RFC 2920 */
+    EHLO_SIZE = 2,       /* RFC 1870 */
+    EHLO_8BITMIME = 4,   /* RFC 6152 */
+    EHLO_SMTPUTF8 = 8,   /* RFC 6531 */
+    EHLO_DSN = 16,       /* RFC 3461 */
+    EHLO_STARTTLS = 32,  /* RFC 3207 */
+    EHLO_ENHANCED_CODES = 64,
+    EHLO_CHUNKING = 128,
+};
+
+struct ehlo_offer {
+    int features;
+    int64_t size_limit; /* 0: none given */
+};
+
+/* Reads a reply's text, lines with their codes; features in `discard` are not believed. */
+void ehlo_parse(const char *text, int discard, struct ehlo_offer *offer);
+
+/* smtp_discard_ehlo_keywords as features; words that nobody knows discard nothing. */
+int ehlo_discard_parse(const char *keywords);
+
+#endif

@@ -1,0 +1,108 @@
+#include "smtp/reply.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* D.D.D with one to three digits in the later parts (RFC 3463), and a blank or the end behind. Length, 0: none. */
+static size_t dsn_length(const char *text)
+{
+    size_t at = 1;
+
+    if (*text != '2' && *text != '4' && *text != '5')
+        return 0;
+    for (int part = 0; part < 2; part++) {
+        size_t digits = 0;
+
+        if (text[at++] != '.')
+            return 0;
+        while (ascii_is_digit(text[at])) {
+            at++;
+            digits++;
+        }
+        if (digits < 1 || digits > 3)
+            return 0;
+    }
+    return text[at] == '\0' || ascii_is_space(text[at]) ? at : 0;
+}
+
+static void set_dsn(struct smtp_reply *reply, const char *text)
+{
+    size_t length = dsn_length(text);
+
+    snprintf(reply->dsn, sizeof reply->dsn, "%c.0.0", '0' + reply->code / 100);
+    if (length > 0 && *text == reply->dsn[0])
+        snprintf(reply->dsn, sizeof reply->dsn, "%.*s", (int)length, text);
+}
+
+static bool has_code(const char *line, size_t length)
+{
+    return length >= 3 && line[0] >= '2' && line[0] <= '5' && ascii_is_digit(line[1]) && ascii_is_digit(line[2]) &&
+           (length == 3 || line[3] == ' ' || line[3] == '-');
+}
+
+static void append_printable(struct text *text, const char *line, size_t length)
+{
+    size_t start = text->length, room = text->length < REPLY_TEXT_LIMIT ? REPLY_TEXT_LIMIT - text->length : 0;
+
+    if (length > room)
+        length = room;
+    text_append_bytes(text, line, length);
+    for (size_t i = start; i < text->length; i++)
+        if (text->data[i] == '\0')
+            text->data[i] = '?';
+    if (text->length > start)
+        string_printable(text->data + start, true);
+}
+
+bool smtp_reply_add_line(struct smtp_reply *reply, const char *line, size_t length)
+{
+    bool coded = has_code(line, length);
+
+    if (reply->text.length > 0 && reply->text.length < REPLY_TEXT_LIMIT)
+        text_append_char(&reply->text, '\n');
+    append_printable(&reply->text, line, length);
+    reply->damaged = reply->damaged || !coded;
+    if (!coded || (length > 3 && line[3] == '-'))
+        return false;
+    reply->code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+    set_dsn(reply, length > 4 ? line + 4 : "");
+    return true;
+}
+
+void smtp_reply_clear(struct smtp_reply *reply)
+{
+    text_clear(&reply->text);
+    reply->code = 0;
+    reply->damaged = false;
+    reply->dsn[0] = '\0';
+}
+
+enum stream_status smtp_reply_read(struct stream *stream, struct smtp_reply *reply)
+{
+    struct text line = {0};
+    enum stream_status status = STREAM_TOO_LONG;
+
+    smtp_reply_clear(reply);
+    for (int lines = 0; lines < REPLY_LINES_LIMIT; lines++) {
+        status = stream_read_line(stream, &line, REPLY_LINE_LIMIT, NULL);
+        if (status != STREAM_OK && status != STREAM_TOO_LONG)
+            break;
+        if (smtp_reply_add_line(reply, text_string(&line), line.length)) {
+            status = STREAM_OK;
+            break;
+        }
+        status = STREAM_TOO_LONG;
+    }
+    text_free(&line);
+    return status;
+}
+
+const char *smtp_reply_line(const struct smtp_reply *reply, struct text *out)
+{
+    text_clear(out);
+    text_append_bytes(out, text_string(&reply->text), reply->text.length);
+    for (size_t i = 0; i < out->length; i++)
+        if (out->data[i] == '\n')
+            out->data[i] = ' ';
+    return text_string(out);
+}

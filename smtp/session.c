@@ -1,0 +1,236 @@
+#include "smtp/session.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "util/base/log.h"
+#include "util/base/memory.h"
+
+enum { SMTP_PORT = 25 };
+
+/* ---- the conversation ---- */
+
+bool smtp_session_receive(struct smtp_session *session, duration limit)
+{
+    enum stream_status status;
+
+    stream_set_timeout(session->stream, INT64_MAX);
+    stream_set_deadline(session->stream, deadline_in(limit));
+    status = stream_flush(session->stream);
+    if (status == STREAM_OK)
+        status = smtp_reply_read(session->stream, &session->reply);
+    stream_set_deadline(session->stream, deadline_never());
+    if (status != STREAM_OK)
+        session->dead = true;
+    else if (session->reply.damaged)
+        log_warning(NULL, "non-ESMTP response from %s: %.100s", session->relay, text_string(&session->reply.text));
+    return status == STREAM_OK;
+}
+
+static void set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
+                        struct arena *arena, struct smtp_trouble *trouble)
+{
+    trouble->dsn = arena_copy(arena, dsn);
+    trouble->relay = arena_copy(arena, session->relay);
+    trouble->remote_mta = arena_copy(arena, session->host);
+    trouble->diagnostic = diagnostic != NULL ? arena_copy(arena, diagnostic) : NULL;
+}
+
+void smtp_session_lost(struct smtp_session *session, const char *doing, struct arena *arena,
+                       struct smtp_trouble *trouble)
+{
+    session->dead = true;
+    switch (stream_status(session->stream)) {
+    case STREAM_TIMEOUT:
+        error_set(&trouble->reason, "conversation with %s timed out while %s", session->peer, doing);
+        break;
+    case STREAM_CANCELLED:
+        error_set(&trouble->reason, "conversation with %s was given up while %s", session->peer, doing);
+        break;
+    case STREAM_OK:
+        error_set(&trouble->reason, "endless reply from %s while %s", session->peer, doing);
+        break;
+    default: error_set(&trouble->reason, "lost connection with %s while %s", session->peer, doing);
+    }
+    set_trouble(session, "4.4.2", NULL, arena, trouble);
+}
+
+/* ---- the beginning ---- */
+
+/* A server that says 5xx at once may mean all mail or just this moment: the next host is asked, and mail waits. */
+static bool refuse(struct smtp_session *session, bool soften, struct arena *arena, struct smtp_trouble *trouble)
+{
+    struct text line = {0};
+
+    smtp_reply_line(&session->reply, &line);
+    error_set(&trouble->reason, "host %s refused to talk to me: %s", session->peer, text_string(&line));
+    if (soften || session->reply.code < 400)
+        session->reply.dsn[0] = '4';
+    set_trouble(session, session->reply.dsn, text_string(&line), arena, trouble);
+    text_free(&line);
+    return false;
+}
+
+static bool take_greeting(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
+{
+    if (!smtp_session_receive(session, session->client->config->smtp_helo_timeout)) {
+        smtp_session_lost(session, "receiving the initial server greeting", arena, trouble);
+        return false;
+    }
+    if (session->reply.code / 100 == 2)
+        return true;
+    return refuse(session, session->client->config->smtp_skip_5xx_greeting, arena, trouble);
+}
+
+static bool wants_ehlo(const struct smtp_session *session)
+{
+    const struct smtp_config *config = session->client->config;
+
+    if (config->smtp_never_send_ehlo)
+        return false;
+    return config->smtp_always_send_ehlo || strstr(text_string(&session->reply.text), "ESMTP") != NULL;
+}
+
+/* False: the connection is gone. */
+static bool say_hello(struct smtp_session *session, const char *verb, struct arena *arena,
+                      struct smtp_trouble *trouble)
+{
+    char doing[40];
+
+    stream_print(session->stream, "%s %s\r\n", verb, session->client->config->smtp_helo_name);
+    if (smtp_session_receive(session, session->client->config->smtp_helo_timeout))
+        return true;
+    snprintf(doing, sizeof doing, "performing the %s handshake", verb);
+    smtp_session_lost(session, doing, arena, trouble);
+    return false;
+}
+
+/* Whether the server calls itself by our name on the port where we receive mail. */
+static bool is_myself(const struct smtp_session *session)
+{
+    const char *name = text_string(&session->reply.text), *myhostname = session->client->mail->myhostname;
+    size_t length = strlen(myhostname);
+
+    if (net_address_port(&session->address) != SMTP_PORT || strlen(name) < 4)
+        return false;
+    name += 4;
+    return string_starts_ignore_case(name, myhostname) &&
+           (name[length] == '\0' || ascii_is_space(name[length]));
+}
+
+static bool shake_hands(struct smtp_session *session, const char *domain, struct arena *arena,
+                        struct smtp_trouble *trouble)
+{
+    bool extended;
+
+    if (!take_greeting(session, arena, trouble))
+        return false;
+    extended = wants_ehlo(session);
+    if (extended) {
+        if (!say_hello(session, "EHLO", arena, trouble))
+            return false;
+        extended = session->reply.code / 100 == 2;
+        if (session->reply.code / 100 == 4)
+            return refuse(session, false, arena, trouble);
+    }
+    if (!extended) {
+        if (!say_hello(session, "HELO", arena, trouble))
+            return false;
+        if (session->reply.code / 100 != 2)
+            return refuse(session, false, arena, trouble);
+    }
+    if (is_myself(session)) {
+        error_set(&trouble->reason, "mail for %s loops back to myself", domain);
+        set_trouble(session, "5.4.6", NULL, arena, trouble);
+        return false;
+    }
+    if (extended)
+        ehlo_parse(text_string(&session->reply.text), session->client->discard, &session->offer);
+    return true;
+}
+
+/* ---- connecting ---- */
+
+static int connect_from(const struct smtp_client *client, const struct net_address *to, struct deadline deadline)
+{
+    const struct net_address *from = net_address_family(to) == AF_INET6 ? &client->bind_ipv6 : &client->bind_ipv4;
+    char address[NET_ADDRESS_SIZE];
+    int fd;
+
+    if (from->length == 0)
+        return stream_connect((const struct sockaddr *)&to->storage, to->length, NULL, 0, deadline);
+    fd = stream_connect((const struct sockaddr *)&to->storage, to->length, (const struct sockaddr *)&from->storage,
+                        from->length, deadline);
+    if (fd >= 0 || errno != EADDRNOTAVAIL)
+        return fd;
+    log_warning(NULL, "cannot connect from address %s", net_address_print(from, address));
+    if (client->config->smtp_bind_address_enforce)
+        return -1;
+    return stream_connect((const struct sockaddr *)&to->storage, to->length, NULL, 0, deadline);
+}
+
+static struct smtp_session *session_new(const struct smtp_client *client, const struct smtp_host *host, int fd)
+{
+    struct smtp_session *session = memory_new(sizeof *session);
+    char address[NET_ADDRESS_SIZE];
+    int yes = 1;
+
+    /* Commands and content are written in whole pieces: nothing is gained by holding back the last one. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    session->client = client;
+    session->stream = stream_new(fd);
+    session->arena = arena_new();
+    session->address = host->address;
+    session->host = arena_copy(session->arena, host->name);
+    session->peer = arena_format(session->arena, "%s[%s]", host->name, net_address_print(&host->address, address));
+    session->relay = arena_format(session->arena, "%s:%d", session->peer, net_address_port(&host->address));
+    session->started = clock_monotonic();
+    return session;
+}
+
+struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
+                                       const char *domain, struct arena *arena, struct smtp_trouble *trouble)
+{
+    duration limit = client->config->smtp_connect_timeout;
+    int fd = connect_from(client, &host->address, limit > 0 ? deadline_in(limit) : deadline_never());
+    char address[NET_ADDRESS_SIZE];
+    struct smtp_session *session;
+
+    *trouble = (struct smtp_trouble){0};
+    if (fd < 0) {
+        int reason = errno;
+
+        error_set(&trouble->reason, "connect to %s[%s]:%d: %s", host->name,
+                  net_address_print(&host->address, address), net_address_port(&host->address), strerror(reason));
+        trouble->dsn = "4.4.1";
+        return NULL;
+    }
+    session = session_new(client, host, fd);
+    if (shake_hands(session, domain, arena, trouble))
+        return session;
+    smtp_session_close(session);
+    return NULL;
+}
+
+/* ---- the end ---- */
+
+void smtp_session_close(struct smtp_session *session)
+{
+    const struct smtp_config *config = session->client->config;
+
+    if (!session->dead) {
+        stream_set_timeout(session->stream, config->smtp_quit_timeout);
+        stream_print(session->stream, "QUIT\r\n");
+        if (stream_flush(session->stream) == STREAM_OK && !config->smtp_skip_quit_response)
+            smtp_session_receive(session, config->smtp_quit_timeout);
+    }
+    stream_free(session->stream);
+    text_free(&session->reply.text);
+    arena_free(session->arena);
+    free(session);
+}

@@ -1,0 +1,50 @@
+/* session - one connection to one server, from connecting to QUIT. Owned by the delivery that uses it, or by the cache. */
+#ifndef SMTP_SESSION_H
+#define SMTP_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "smtp/config.h"
+#include "smtp/destination.h"
+#include "smtp/ehlo.h"
+#include "smtp/reply.h"
+#include "smtp/trouble.h"
+#include "util/base/arena.h"
+#include "util/base/list.h"
+#include "util/task/stream.h"
+
+struct smtp_session {
+    const struct smtp_client *client;
+    struct stream *stream;
+    struct arena *arena;     /* for the names below */
+    const char *host;        /* "mx.example" */
+    const char *peer;        /* "mx.example[192.0.2.1]" */
+    const char *relay;       /* "mx.example[192.0.2.1]:25" */
+    struct net_address address;
+    struct ehlo_offer offer; /* nothing, when the server knows HELO only */
+    struct smtp_reply reply; /* the last */
+    int64_t started;         /* on the monotonic clock, microseconds */
+    int uses;                /* deliveries so far, this one included */
+    bool needs_reset;        /* a transaction was left open */
+    bool dead;               /* no more commands make sense, not even QUIT */
+    struct link link;        /* in the cache */
+    int64_t keep_until;      /* there; on the monotonic clock */
+};
+
+/* Connects, takes the greeting and says EHLO. NULL: trouble says why (its text lives in the arena). */
+struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
+                                       const char *domain, struct arena *arena, struct smtp_trouble *trouble);
+
+/* Sends what was written and waits for the next reply, all within the time. False: the connection is of no more use
+ * (smtp_session_lost says how). */
+bool smtp_session_receive(struct smtp_session *session, duration limit);
+
+/* "lost connection with h[a] while sending RCPT TO", "conversation with h[a] timed out while ...". */
+void smtp_session_lost(struct smtp_session *session, const char *doing, struct arena *arena,
+                       struct smtp_trouble *trouble);
+
+/* QUIT, if the session is alive, and close. */
+void smtp_session_close(struct smtp_session *session);
+
+#endif

@@ -1,0 +1,177 @@
+/* Content on its way out: what a server reads is CRLF lines with dots doubled, whatever the queue file holds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "mail/queue/record.h"
+#include "smtp/content.h"
+#include "util/task/loop.h"
+
+struct sending {
+    int file, peer;
+    size_t line_limit;
+    const struct mime_limits *downgrade;
+    struct stream *stream;
+    enum content_status status;
+};
+
+static void send_it(void *argument)
+{
+    struct sending *sending = argument;
+
+    sending->status = content_send(sending->stream, sending->file, 0, sending->line_limit, sending->downgrade);
+    stream_flush(sending->stream);
+    stream_free(sending->stream);
+    loop_stop();
+}
+
+static int file_of(const struct text *records)
+{
+    char path[] = "/tmp/content-XXXXXX";
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    unlink(path);
+    assert_int_equal(write(fd, records->data, records->length), (ssize_t)records->length);
+    return fd;
+}
+
+static enum content_status send_records(const struct text *records, size_t line_limit, const struct mime_limits *limits,
+                                        struct text *received)
+{
+    struct sending sending = {.file = file_of(records), .line_limit = line_limit, .downgrade = limits};
+    char buffer[65536];
+    ssize_t got;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    loop_start();
+    sending.stream = stream_new(pair[0]);
+    task_start(send_it, &sending);
+    loop_run();
+    loop_end();
+    text_clear(received);
+    while ((got = read(pair[1], buffer, sizeof buffer)) > 0)
+        text_append_bytes(received, buffer, (size_t)got);
+    close(pair[1]);
+    close(sending.file);
+    return sending.status;
+}
+
+static void line(struct text *records, const char *bytes)
+{
+    record_append_string(records, RECORD_LINE, bytes);
+}
+
+static void test_lines(void **state)
+{
+    struct text records = {0}, received = {0};
+
+    (void)state;
+    line(&records, "Subject: x");
+    line(&records, "");
+    line(&records, ".");
+    line(&records, "..two");
+    line(&records, "bare\rreturn\r");
+    line(&records, "injected\n.\nend");
+    record_append(&records, RECORD_LINE, "n\0l", 3);
+    record_append_string(&records, RECORD_LINE_PART, "long");
+    record_append_string(&records, RECORD_LINE_PART, ".er");
+    line(&records, "");
+    record_append_string(&records, RECORD_LINE_PART, "no end");
+    record_append_string(&records, RECORD_EXTRACTED, "");
+    assert_int_equal(send_records(&records, 998, NULL, &received), CONTENT_SENT);
+    assert_int_equal(received.length, strlen("Subject: x\r\n\r\n..\r\n...two\r\nbare return \r\ninjected . end\r\n"
+                                             "n l\r\nlong.er\r\nno end\r\n.\r\n"));
+    assert_memory_equal(received.data,
+                        "Subject: x\r\n\r\n..\r\n...two\r\nbare return \r\ninjected . end\r\nn\0l\r\nlong.er\r\n"
+                        "no end\r\n.\r\n",
+                        received.length);
+    text_free(&records);
+    text_free(&received);
+}
+
+static void test_long_lines(void **state)
+{
+    struct text records = {0}, received = {0};
+
+    (void)state;
+    line(&records, "0123456789");
+    line(&records, "0123456789abcdefghi.klmnopq");
+    record_append_string(&records, RECORD_EXTRACTED, "");
+    assert_int_equal(send_records(&records, 10, NULL, &received), CONTENT_SENT);
+    assert_string_equal(received.data, "0123456789\r\n0123456789\r\n abcdefghi\r\n .klmnopq\r\n.\r\n");
+    text_free(&records);
+    text_free(&received);
+}
+
+static void test_damage(void **state)
+{
+    struct text records = {0}, received = {0};
+
+    (void)state;
+    line(&records, "half of it");
+    record_append_string(&records, RECORD_LINE, "cut off");
+    text_truncate(&records, records.length - 3);
+    assert_int_equal(send_records(&records, 998, NULL, &received), CONTENT_DAMAGED);
+    assert_null(strstr(text_string(&received), "\r\n.\r\n"));
+    text_free(&records);
+    text_free(&received);
+}
+
+static void test_downgrade(void **state)
+{
+    struct mime_limits limits = {.nesting = 10, .boundary_length = 100};
+    struct text records = {0}, received = {0};
+
+    (void)state;
+    line(&records, "MIME-Version: 1.0");
+    line(&records, "Content-Type: text/plain; charset=utf-8");
+    line(&records, "Content-Transfer-Encoding: 8bit");
+    line(&records, "");
+    record_append_string(&records, RECORD_LINE_PART, "gr\xc3");
+    line(&records, "\xbc\xc3\x9f");
+    record_append_string(&records, RECORD_EXTRACTED, "");
+    assert_int_equal(send_records(&records, 998, &limits, &received), CONTENT_SENT);
+    assert_non_null(strstr(received.data, "\r\nContent-Transfer-Encoding: quoted-printable\r\n"));
+    assert_non_null(strstr(received.data, "\r\n\r\ngr=C3=BC=C3=9F\r\n.\r\n"));
+    text_free(&records);
+    text_free(&received);
+}
+
+static void test_utf8_headers(void **state)
+{
+    struct text records = {0};
+    int fd;
+
+    (void)state;
+    line(&records, "Subject: plain");
+    line(&records, "");
+    line(&records, "gr\xc3\xbc\xc3\x9f");
+    record_append_string(&records, RECORD_EXTRACTED, "");
+    fd = file_of(&records);
+    assert_false(content_has_utf8_headers(fd, 0));
+    close(fd);
+    text_clear(&records);
+    line(&records, "Subject: gr\xc3\xbc\xc3\x9f");
+    record_append_string(&records, RECORD_EXTRACTED, "");
+    fd = file_of(&records);
+    assert_true(content_has_utf8_headers(fd, 0));
+    close(fd);
+    text_free(&records);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),     cmocka_unit_test(test_long_lines),   cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_downgrade), cmocka_unit_test(test_utf8_headers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

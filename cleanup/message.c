@@ -1,0 +1,184 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup/cleanup.h"
+
+void message_fail(struct cleanup_message *message, int code, const char *dsn, const char *reason)
+{
+    if (message->verdict.code == 0)
+        message->verdict = (struct cleanup_verdict){code, dsn, reason};
+}
+
+void message_fail_write(struct cleanup_message *message, int reason, const char *what)
+{
+    log_warning(&message->log, "%s: %s", what, strerror(reason));
+    if (reason == ENOSPC || reason == EDQUOT)
+        message_fail(message, 452, "4.3.1", "Insufficient system storage");
+    else
+        message_fail(message, 451, "4.3.0", "Error: queue file write error");
+}
+
+/* ---- the envelope's head ---- */
+
+static void write_number(struct cleanup_message *message, const char *name, long long value)
+{
+    char digits[32];
+
+    snprintf(digits, sizeof digits, "%lld", value);
+    message_writer_attribute(message->writer, name, digits);
+}
+
+static void write_attributes(struct cleanup_message *message)
+{
+    for (size_t i = 0; i < message->open.attributes.count; i++)
+        message_writer_record(message->writer, RECORD_ATTRIBUTE, message->open.attributes.items[i]);
+}
+
+static void write_if_set(struct cleanup_message *message, int type, const char *value)
+{
+    if (*value != '\0')
+        message_writer_record(message->writer, type, value);
+}
+
+static void write_sender(struct cleanup_message *message)
+{
+    const struct cleanup *cleanup = message->cleanup;
+    const char *sender = mapping_canonical(message, message->open.sender, CLASS_ENVELOPE_SENDER);
+
+    message->sender = sender != NULL ? sender : message->open.sender;
+    message_writer_record(message->writer, RECORD_SENDER, message->sender);
+    if (message->open.flags & CLEANUP_BCC)
+        recipients_add_bcc_of(message, cleanup->sender_bcc, message->sender);
+}
+
+static void write_head(struct cleanup_message *message, int64_t created)
+{
+    const struct cleanup_open *open = &message->open;
+    duration warn_after = message->cleanup->mail->delay_warning_time;
+
+    message_writer_time(message->writer, open->arrival_time);
+    write_number(message, "create_time", created);
+    write_if_set(message, RECORD_FILTER, open->filter);
+    write_if_set(message, RECORD_REDIRECT, open->redirect);
+    write_if_set(message, RECORD_FULL_NAME, open->full_name);
+    message_writer_attribute(message->writer, "log_ident", message->id);
+    if (*open->rewrite_context != '\0')
+        message_writer_attribute(message->writer, "rewrite_context", open->rewrite_context);
+    if (*open->dsn_envid != '\0')
+        message_writer_attribute(message->writer, "envelope_id", open->dsn_envid);
+    if (open->dsn_ret != DSN_RET_NONE)
+        write_number(message, "ret_flags", open->dsn_ret);
+    if (open->verp != 0)
+        message_writer_record(message->writer, RECORD_VERP, "+=");
+    write_sender(message);
+    if (*open->encoding != '\0')
+        message_writer_attribute(message->writer, "encoding", open->encoding);
+    write_attributes(message);
+    if (warn_after > 0 && *message->sender != '\0')
+        message_writer_warn_time(message->writer, (open->arrival_time + warn_after) / SECONDS);
+}
+
+bool message_begin(struct cleanup_message *message)
+{
+    struct cleanup *cleanup = message->cleanup;
+    bool hold = string_equal(message->open.queue, QUEUE_HOLD);
+    struct timespec when;
+    struct error error;
+
+    snprintf(message->queue, sizeof message->queue, "%s", hold ? QUEUE_HOLD : QUEUE_INCOMING);
+    message->fd = queue_file_create(cleanup->layout, message->queue, cleanup->mail->enable_long_queue_ids, message->id,
+                                    &when, &error);
+    if (message->fd < 0) {
+        int reason = errno;
+
+        *message->queue = '\0';
+        message_fail_write(message, reason, error.text);
+        return false;
+    }
+    message->log.identity = message->id;
+    message->first_recipient = message->sender = "";
+    message->seen_recipients = map_new();
+    if (message->open.arrival_time <= 0)
+        message->open.arrival_time = clock_wall();
+    message->hold = (message->open.flags & CLEANUP_HOLD) != 0;
+    message->discard = (message->open.flags & CLEANUP_DISCARD) != 0;
+    message->writer = message_writer_new(message->fd, (size_t)cleanup->mail->line_length_limit);
+    write_head(message, when.tv_sec);
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void write_extracted(struct cleanup_message *message)
+{
+    if (message->filter != NULL)
+        message_writer_record(message->writer, RECORD_FILTER, message->filter);
+    if (message->redirect != NULL)
+        message_writer_record(message->writer, RECORD_REDIRECT, message->redirect);
+    for (size_t i = 0; i < message->late_bcc.count; i++)
+        recipients_add_bcc(message, message->late_bcc.items[i]);
+    if ((message->open.flags & CLEANUP_BCC) && *message->cleanup->config->always_bcc != '\0')
+        recipients_add_bcc(message, message->cleanup->config->always_bcc);
+}
+
+static bool move_to_hold(struct cleanup_message *message)
+{
+    if (string_equal(message->queue, QUEUE_HOLD))
+        return true;
+    if (queue_move(message->cleanup->layout, message->id, message->queue, QUEUE_HOLD) < 0)
+        return false;
+    snprintf(message->queue, sizeof message->queue, "%s", QUEUE_HOLD);
+    return true;
+}
+
+static void complete_file(struct cleanup_message *message)
+{
+    content_end(message);
+    message_writer_end_content(message->writer);
+    write_extracted(message);
+    if (map_count(message->seen_recipients) == 0)
+        message_fail(message, 554, "5.5.1", "Error: no valid recipients");
+    if (message->verdict.code != 0 || message->discard)
+        return;
+    if (!message_writer_finish(message->writer, 0, message->open.sendopts))
+        message_fail_write(message, errno, "write queue file");
+    else if (message->hold && !move_to_hold(message))
+        message_fail_write(message, errno, "move queue file to hold");
+    else if (!commit_file(message))
+        message_fail_write(message, errno, "make queue file durable");
+}
+
+void message_end(struct cleanup_message *message, const struct cleanup_end *end)
+{
+    message->hold = message->hold || (end->flags & CLEANUP_HOLD) != 0;
+    message->discard = message->discard || (end->flags & CLEANUP_DISCARD) != 0;
+    if (message->verdict.code == 0)
+        complete_file(message);
+    if (message->verdict.code != 0) {
+        message_abandon(message);
+    } else if (message->discard) {
+        log_info(&message->log, "removed (discarded)");
+        message_abandon(message);
+    }
+}
+
+void message_abandon(struct cleanup_message *message)
+{
+    if (*message->queue != '\0' && queue_remove(message->cleanup->layout, message->queue, message->id) < 0)
+        log_warning(&message->log, "remove queue file: %s", strerror(errno));
+    *message->queue = '\0';
+}
+
+void message_free(struct cleanup_message *message)
+{
+    message_writer_free(message->writer);
+    map_free(message->seen_recipients);
+    text_free(&message->content.line);
+    text_free(&message->content.header);
+    if (message->fd >= 0)
+        close(message->fd);
+    arena_free(message->arena);
+}

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/postfix_commands.h"
+#include "mail/config/log_file.h"
 #include "mail/config/master_cf.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
@@ -66,6 +67,17 @@ static void check_master(const struct postfix_command *command, struct verdict *
     free(path);
 }
 
+/* No reason not to start: lines go to syslog then. */
+static void check_log_file(const struct postfix_command *command)
+{
+    struct error error;
+    mode_t mode;
+
+    if (*command->mail.maillog_file != '\0' && !log_file_allowed(&command->mail, &mode, &error))
+        log_warning(NULL, "%s/main.cf: line %d: %s", command->directory, config_line(command->config, "maillog_file"),
+                    error.text);
+}
+
 bool postfix_configuration_works(struct postfix_command *command)
 {
     struct verdict verdict = {.works = true};
@@ -74,6 +86,8 @@ bool postfix_configuration_works(struct postfix_command *command)
     master_cf_check(command->config, hear_master_cf, &verdict);
     check_owners(command, &verdict);
     check_master(command, &verdict);
+    if (verdict.works)
+        check_log_file(command);
     return verdict.works;
 }
 

@@ -1,13 +1,12 @@
 /* postlogd - writes maillog_file: each datagram that arrives is a line (postlogd(8), MAILLOG_README). */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "mail/config/log_file.h"
 #include "mail/service/service.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
@@ -18,48 +17,15 @@ struct postlogd {
     int fd; /* -1: what cannot be written goes to syslog */
 };
 
-static bool is_below(const char *path, const char *prefix)
-{
-    size_t length = strlen(prefix);
-
-    return string_starts(path, prefix) && (path[length] == '\0' || path[length] == '/' || prefix[length - 1] == '/');
-}
-
-/* maillog_file_prefixes is what keeps a slip in main.cf from appending to any file of the system. */
-static bool is_allowed(const struct mail_config *mail)
-{
-    char copy[4096], *cursor = copy, *prefix;
-
-    snprintf(copy, sizeof copy, "%s", mail->maillog_file_prefixes);
-    while ((prefix = string_next_word(&cursor, " \t\r\n,")) != NULL)
-        if (is_below(mail->maillog_file, prefix))
-            return strstr(mail->maillog_file, "..") == NULL;
-    return false;
-}
-
-static bool parse_mode(const char *text, mode_t *mode)
-{
-    if (!string_equal(text, "0600") && !string_equal(text, "0640") && !string_equal(text, "0644"))
-        return false;
-    *mode = (mode_t)strtol(text, NULL, 8);
-    return true;
-}
-
 static int open_file(const struct mail_config *mail, struct error *error)
 {
     mode_t mode, mask;
     int fd;
 
-    if (*mail->maillog_file == '\0')
-        return error_set(error, "maillog_file is empty"), -1;
-    if (!is_allowed(mail))
-        return error_set(error, "maillog_file %s is in none of maillog_file_prefixes = %s", mail->maillog_file,
-                         mail->maillog_file_prefixes), -1;
+    if (!log_file_allowed(mail, &mode, error))
+        return -1;
     if (string_equal(mail->maillog_file, "/dev/stdout"))
         return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
-    if (!parse_mode(mail->maillog_file_permissions, &mode))
-        return error_set(error, "bad maillog_file_permissions = %s: 0600, 0640 or 0644 is wanted",
-                         mail->maillog_file_permissions), -1;
     mask = umask(0);
     fd = open(mail->maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, mode);
     umask(mask);

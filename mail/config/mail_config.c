@@ -4,6 +4,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "mail/config/log_file.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -38,15 +39,18 @@ static void open_log(const struct mail_config *mail, const char *service, bool d
 {
     char *tag = memory_format("%s/%s", mail->syslog_name, service);
     char *socket_path = memory_format("%s/public/%s", mail->queue_directory, mail->postlog_service_name);
+    struct error error;
+    mode_t mode = 0;
     struct log_settings settings = {
         .tag = tag,
         .target = *mail->maillog_file != '\0' ? LOG_TARGET_SOCKET : LOG_TARGET_SYSLOG,
         .facility = facility_named(mail->syslog_facility),
         .socket_path = socket_path,
-        .file_path = directly ? mail->maillog_file : NULL,
+        .file_path = directly && log_file_allowed(mail, &mode, &error) ? mail->maillog_file : NULL,
         .also_stderr = also_stderr,
     };
 
+    settings.file_mode = mode;
     log_open(&settings);
     free(tag);
     free(socket_path);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -21,6 +22,8 @@ enum { SOCKET_PATIENCE = 500 }; /* milliseconds */
 static struct {
     char tag[128];
     char host[128];
+    char file_path[1024]; /* "": none */
+    mode_t file_mode;
     enum log_target target;
     int facility;
     int verbosity;
@@ -64,8 +67,8 @@ void log_open(const struct log_settings *settings)
     tzset(); /* before a chroot takes the time zone away */
     if (state.target == LOG_TARGET_SOCKET)
         log_connect_socket(settings->socket_path);
-    if (state.target == LOG_TARGET_SOCKET && settings->file_path != NULL)
-        state.file = open(settings->file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    snprintf(state.file_path, sizeof state.file_path, "%s", settings->file_path != NULL ? settings->file_path : "");
+    state.file_mode = (mode_t)settings->file_mode;
     if (state.target == LOG_TARGET_SYSLOG)
         openlog(state.tag, LOG_PID | LOG_NDELAY, state.facility);
 }
@@ -87,6 +90,18 @@ static bool log_send(const char *line, size_t length)
     return sent;
 }
 
+static bool log_to_file(const char *line)
+{
+    mode_t mask;
+
+    if (state.file < 0 && *state.file_path != '\0') {
+        mask = umask(0);
+        state.file = open(state.file_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, state.file_mode);
+        umask(mask);
+    }
+    return state.file >= 0 && dprintf(state.file, "%s\n", line) > 0;
+}
+
 static void log_to_socket(enum log_level level, const char *text)
 {
     char line[LOG_LINE_LIMIT + 400], stamp[32];
@@ -100,9 +115,7 @@ static void log_to_socket(enum log_level level, const char *text)
                       level_words[level], text);
     if (state.socket >= 0)
         written = log_send(line, (size_t)length);
-    if (!written && state.file >= 0)
-        written = dprintf(state.file, "%s\n", line) > 0;
-    if (!written)
+    if (!written && !log_to_file(line))
         syslog(level_priorities[level] | LOG_MAIL, "%s%s", level_words[level], text);
 }
 

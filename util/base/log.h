@@ -29,6 +29,7 @@ struct log_settings {
     int facility;            /* LOG_MAIL and the like, for syslog */
     const char *socket_path; /* for LOG_TARGET_SOCKET */
     const char *file_path;   /* where lines go that the socket does not take; NULL: to syslog */
+    unsigned file_mode;      /* of the file when it has to be made */
     bool also_stderr;        /* commands on a terminal: both */
 };
 

@@ -4,12 +4,12 @@
 
 #include "mail/address/address.h"
 #include "mail/message/date.h"
+#include "mail/submit/submission.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/content.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
-#include "smtpd/submission.h"
 
 enum { CONTENT_CHUNK = 64 * 1024 };
 
@@ -54,7 +54,8 @@ static void begin_content(struct smtp_session *session)
     char *cursor, *address;
 
     for (cursor = transaction->bcc.data; cursor != NULL && (address = string_next_word(&cursor, "\n")) != NULL;)
-        submission_recipient(transaction->submission, &(struct recipient){.address = address, .dsn_orig_rcpt = ""});
+        submission_recipient(transaction->submission,
+                             &(struct cleanup_recipient){.address = address, .original = "", .dsn_orig_rcpt = ""});
     if (transaction->filter != NULL || transaction->redirect != NULL)
         submission_route(transaction->submission, transaction->filter != NULL ? transaction->filter : "",
                          transaction->redirect != NULL ? transaction->redirect : "");

@@ -2,11 +2,11 @@
 
 #include <string.h>
 
+#include "mail/submit/submission.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
-#include "smtpd/submission.h"
 
 void session_end_transaction(struct smtp_session *session)
 {
@@ -200,11 +200,11 @@ static void report_loss(struct smtp_session *session)
 
     switch (stream_status(session->stream)) {
     case STREAM_TIMEOUT:
-        log_info(&session->log, "timeout after %s from %s", where, session->client.identity);
+        log_info(NULL, "timeout after %s from %s", where, session->client.identity);
         break;
     case STREAM_EOF:
     case STREAM_FAILED:
-        log_info(&session->log, "lost connection after %s from %s", where, session->client.identity);
+        log_info(NULL, "lost connection after %s from %s", where, session->client.identity);
         break;
     default: break;
     }

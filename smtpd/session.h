@@ -26,7 +26,7 @@ struct smtpd_config {
 };
 
 struct restriction_list; /* restriction.h */
-struct submission;       /* submission.h */
+struct submission;       /* mail/submit */
 struct content_decoder;  /* content.h */
 
 enum restriction_list_kind {

@@ -3,11 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/submit/submission.h"
 #include "smtpd/restriction.h"
 #include "smtpd/session.h"
 #include "util/base/memory.h"
-
-enum { IDLE_CLEANUP_CHANNELS = 100 };
 
 static bool open_list(struct smtpd *smtpd, struct match_list **list, const char *patterns, int flags,
                       const char *name, struct error *error)
@@ -125,6 +124,6 @@ bool smtpd_setup(struct service_environment *environment, struct error *error)
         !open_all_tables(smtpd, error) || !read_restrictions(smtpd, error))
         return false;
     smtpd->resolve = resolve_client_new(smtpd->mail, false);
-    smtpd->cleanup = channel_pool_new(IPC_SOCKET_CLEANUP, IPC_PROTOCOL_CLEANUP, IDLE_CLEANUP_CHANNELS);
+    smtpd->cleanup = submission_pool_new();
     return true;
 }

@@ -1,0 +1,30 @@
+/* submission - a message on its way to cleanup: one call on a channel of its own. Used by smtpd and bounce. */
+#ifndef MAIL_SUBMIT_SUBMISSION_H
+#define MAIL_SUBMIT_SUBMISSION_H
+
+#include "mail/config/mail_config.h"
+#include "mail/ipc/ipc.h"
+
+struct submission;
+
+/* A pool of channels to cleanup, for submission_open. */
+struct channel_pool *submission_pool_new(void);
+
+/* Has cleanup open a queue file. NULL: it cannot be had now, see error. */
+struct submission *submission_open(struct channel_pool *pool, const struct mail_config *mail,
+                                   const struct cleanup_open *open, struct error *error);
+const char *submission_queue_id(const struct submission *submission);
+
+void submission_recipient(struct submission *submission, const struct cleanup_recipient *recipient);
+/* What became known of the envelope meanwhile; before any content. */
+void submission_route(struct submission *submission, const char *filter, const char *redirect);
+/* Text with LF line ends, collected into frames. False: cleanup is gone (the rest may be dropped). */
+bool submission_content(struct submission *submission, const char *bytes, size_t length);
+
+/* Ends the message and waits until it is durable. Text of the status belongs to the arena. Frees the submission. */
+void submission_end(struct submission *submission, int64_t flags, const char *reason, struct arena *arena,
+                    struct cleanup_status *status);
+/* Gives the message up. Frees the submission. */
+void submission_abandon(struct submission *submission);
+
+#endif

@@ -106,6 +106,9 @@ static bool read_line(struct config *config, char *text, int number, struct erro
     }
     if (!config_split(text, &name, &value, error))
         return error_prefix(error, "%s, line %d: ", config->path, number);
+    if (config_get_raw(config, name) != NULL)
+        log_warning(NULL, "%s, line %d: overriding earlier entry: %s=%s", config->path, number, name,
+                    config_get_raw(config, name));
     config_set(config, name, value, number);
     return true;
 }
@@ -167,6 +170,16 @@ int config_line(const struct config *config, const char *name)
     const struct setting *setting = map_get(config->settings, name);
 
     return setting == NULL ? 0 : setting->line;
+}
+
+void config_each_setting(const struct config *config, config_setting_fn *setting, void *context)
+{
+    size_t position = 0;
+    const char *name;
+    void *value;
+
+    while (map_next(config->settings, &position, &name, &value))
+        setting(context, name, ((const struct setting *)value)->value);
 }
 
 const char *config_unexpanded(const struct config *config, const char *name)

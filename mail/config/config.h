@@ -43,6 +43,11 @@ const char *config_get_transport(const struct config *config, const char *transp
 
 /* The text as the file has it, before expansion; NULL when main.cf and overrides do not set it. */
 const char *config_get_raw(const struct config *config, const char *name);
+/* The same, or the text of the default; NULL: nobody knows the name. */
+const char *config_unexpanded(const struct config *config, const char *name);
+/* Every name that main.cf or an override sets, in no particular order. */
+typedef void config_setting_fn(void *context, const char *name, const char *value);
+void config_each_setting(const struct config *config, config_setting_fn *setting, void *context);
 /* Where main.cf sets the name: its line, or 0. */
 int config_line(const struct config *config, const char *name);
 

@@ -27,9 +27,6 @@ void config_set(struct config *config, const char *name, const char *value, int 
 /* Splits "name = value" in place. False: no `=`, or no name before it; the error says which. */
 bool config_split(char *assignment, char **name, char **value, struct error *error);
 
-/* The unexpanded text: setting or default. NULL: nobody knows the name. */
-const char *config_unexpanded(const struct config *config, const char *name);
-
 /* Appends the expanded text of a name, "" when nobody knows it. */
 bool config_append_value(const struct config *config, const char *name, int depth, struct text *result,
                          struct error *error);

@@ -1,0 +1,290 @@
+/* postconf -M, -F and -P: master.cf's services, their columns, their -o options. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/postconf.h"
+#include "mail/config/used.h"
+#include "util/base/log.h"
+#include "util/base/map.h"
+#include "util/base/memory.h"
+
+static const char *const field_names[] = {
+    "service", "type", "private", "unprivileged", "chroot", "wakeup", "process_limit", "command",
+};
+
+enum { COLUMN_COUNT = 7, FIELD_COUNT = 8 };
+
+/* ---- requests: name, name/type, name/type/field; * is any ---- */
+
+struct request {
+    const char *text;
+    char *copy, *parts[3]; /* NULL: any */
+};
+
+static struct request parse_request(const char *text, size_t most, char option, const char *shape)
+{
+    struct request request = {.text = text, .copy = memory_copy_string(text)};
+    char *rest = request.copy;
+    size_t count = 0;
+
+    for (; rest != NULL && count < most; count++) {
+        char *slash = strchr(rest, '/');
+
+        if (slash != NULL)
+            *slash = '\0';
+        request.parts[count] = string_equal(rest, "*") ? NULL : rest;
+        rest = slash != NULL ? slash + 1 : NULL;
+    }
+    if (rest != NULL)
+        die("-%c option requires %s", option, shape);
+    return request;
+}
+
+static bool fits(const char *wanted, const char *name)
+{
+    return wanted == NULL || string_equal(wanted, name);
+}
+
+static bool fits_service(const struct request *request, const struct master_service *service)
+{
+    return fits(request->parts[0], service->columns[0]) && fits(request->parts[1], service->columns[1]);
+}
+
+/* ---- -M ---- */
+
+static void append_argument(const char *argument, struct text *result)
+{
+    bool braced = *argument == '\0' || strpbrk(argument, " \t\r\n") != NULL;
+
+    text_append_format(result, braced ? "{%s}" : "%s", argument);
+}
+
+/* What stands behind -o: no blanks around its = */
+static void append_override(const char *assignment, struct text *result)
+{
+    char *copy = memory_copy_string(assignment), *equals = strchr(copy, '='), *joined;
+
+    if (equals != NULL)
+        *equals = '\0';
+    joined = equals == NULL ? memory_copy_string(copy)
+                            : memory_format("%s=%s", string_trim(copy), string_trim(equals + 1));
+    append_argument(joined, result);
+    free(joined);
+    free(copy);
+}
+
+/* One argument with its blank or line start before it, or two: -o and what it sets. Returns how many. */
+static size_t append_option(char *const *arguments, const char *separator, struct text *result)
+{
+    text_append(result, separator);
+    if (string_equal(arguments[0], "-o") && arguments[1] != NULL) {
+        text_append(result, "-o ");
+        append_override(arguments[1], result);
+        return 2;
+    }
+    append_argument(arguments[0], result);
+    return 1;
+}
+
+static void append_command(const struct master_service *service, struct text *result)
+{
+    append_argument(service->arguments[0], result);
+    for (size_t i = 1; service->arguments[i] != NULL;)
+        i += append_option(&service->arguments[i], " ", result);
+}
+
+static void append_columns(const struct master_service *service, struct text *result)
+{
+    static const size_t positions[COLUMN_COUNT] = {11, 17, 25, 33, 41, 49, 57}; /* of the column after it */
+    size_t before = result->length;
+
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        text_append_format(result, "%s ", service->columns[i]);
+        while (result->length - before < positions[i])
+            text_append_char(result, ' ');
+    }
+}
+
+/* Options stand in lines of their own; from the first other word on, as many as fit stand together. */
+static void append_folded(const struct master_service *service, struct text *result)
+{
+    struct text words = {0};
+    size_t i = 1;
+
+    append_columns(service, &words);
+    append_argument(service->arguments[0], &words);
+    if (service->arguments[i] != NULL && service->arguments[i][0] == '-') {
+        text_append(result, text_string(&words));
+        text_clear(&words);
+        while (service->arguments[i] != NULL && service->arguments[i][0] == '-')
+            i += append_option(&service->arguments[i], "\n    ", result);
+    }
+    while (service->arguments[i] != NULL)
+        i += append_option(&service->arguments[i], words.length > 0 ? " " : "", &words);
+    if (result->length > 0 && words.length > 0)
+        text_append(result, "\n    ");
+    postconf_fold(text_string(&words), POSTCONF_SERVICE_LINE, result);
+    text_free(&words);
+}
+
+void postconf_format_service(const struct master_service *service, bool folded, struct text *result)
+{
+    if (folded) {
+        append_folded(service, result);
+        return;
+    }
+    append_columns(service, result);
+    append_command(service, result);
+}
+
+static void show_service(const struct postconf *postconf, const struct master_service *service)
+{
+    struct text line = {0};
+
+    postconf_format_service(service, postconf->fold, &line);
+    puts(text_string(&line));
+    text_free(&line);
+}
+
+void postconf_show_services(const struct postconf *postconf, char *const *requests)
+{
+    static char any[] = "*", *const all[] = {any, NULL};
+
+    for (requests = *requests == NULL ? all : requests; *requests != NULL; requests++) {
+        struct request request = parse_request(*requests, 2, 'M', "service_name[/type]");
+        bool found = requests == all;
+
+        for (size_t i = 0; i < postconf->master_cf->count; i++) {
+            if (!fits_service(&request, &postconf->master_cf->services[i]))
+                continue;
+            show_service(postconf, &postconf->master_cf->services[i]);
+            found = true;
+        }
+        if (!found)
+            log_warning(NULL, "unmatched request: \"%s\"", request.text);
+        free(request.copy);
+    }
+}
+
+/* ---- -F ---- */
+
+static void show_pair(const struct postconf *postconf, const struct master_service *service, const char *field,
+                      const char *value)
+{
+    char *name = memory_format("%s/%s/%s", service->columns[0], service->columns[1], field);
+
+    postconf_print(postconf, name, value);
+    free(name);
+}
+
+static void show_field(const struct postconf *postconf, const struct master_service *service, size_t field)
+{
+    struct text command = {0};
+
+    if (field < COLUMN_COUNT) {
+        show_pair(postconf, service, field_names[field], service->columns[field]);
+        return;
+    }
+    append_command(service, &command);
+    show_pair(postconf, service, field_names[field], text_string(&command));
+    text_free(&command);
+}
+
+static void check_field(const char *name)
+{
+    for (size_t i = 0; name != NULL && i < FIELD_COUNT; i++)
+        if (string_equal(name, field_names[i]))
+            return;
+    if (name != NULL)
+        die("invalid service attribute name: \"%s\"", name);
+}
+
+static void show_fields_of(const struct postconf *postconf, const struct request *request, bool quiet)
+{
+    bool found = quiet;
+
+    for (size_t i = 0; i < postconf->master_cf->count; i++) {
+        const struct master_service *service = &postconf->master_cf->services[i];
+
+        for (size_t field = 0; field < FIELD_COUNT; field++) {
+            if (!fits_service(request, service) || !fits(request->parts[2], field_names[field]))
+                continue;
+            show_field(postconf, service, field);
+            found = true;
+        }
+    }
+    if (!found)
+        log_warning(NULL, "unmatched request: \"%s\"", request->text);
+}
+
+void postconf_show_fields(const struct postconf *postconf, char *const *requests)
+{
+    static char any[] = "*", *const all[] = {any, NULL};
+    bool everything = *requests == NULL;
+
+    for (requests = everything ? all : requests; *requests != NULL; requests++) {
+        struct request request = parse_request(*requests, 3, 'F', "service_name[/type[/field]]");
+
+        check_field(request.parts[2]);
+        show_fields_of(postconf, &request, everything);
+        free(request.copy);
+    }
+}
+
+/* ---- -P ---- */
+
+/* The service's -o settings, the last of each name. Values are owned. */
+static struct map *overrides_of(const struct master_service *service)
+{
+    struct map *overrides = map_new();
+    size_t position = 1;
+    const char *assignment;
+
+    while ((assignment = master_arguments_next_override(service->arguments, &position)) != NULL) {
+        char *copy = memory_copy_string(assignment), *equals = strchr(copy, '=');
+
+        if (equals != NULL) {
+            *equals = '\0';
+            free(map_set(overrides, string_trim(copy), memory_copy_string(string_trim(equals + 1))));
+        }
+        free(copy);
+    }
+    return overrides;
+}
+
+static bool show_overrides_of(const struct postconf *postconf, const struct request *request,
+                              const struct master_service *service)
+{
+    struct map *overrides = overrides_of(service);
+    const char **sorted = map_sorted_keys(overrides);
+    bool found = false;
+
+    for (size_t i = 0; i < map_count(overrides); i++) {
+        if (!fits(request->parts[2], sorted[i]))
+            continue;
+        show_pair(postconf, service, sorted[i], map_get(overrides, sorted[i]));
+        found = true;
+    }
+    free(sorted);
+    map_free_with(overrides, free);
+    return found;
+}
+
+void postconf_show_overrides(const struct postconf *postconf, char *const *requests)
+{
+    static char any[] = "*", *const all[] = {any, NULL};
+    bool everything = *requests == NULL;
+
+    for (requests = everything ? all : requests; *requests != NULL; requests++) {
+        struct request request = parse_request(*requests, 3, 'P', "service_name[/type[/parameter]]");
+        bool found = everything;
+
+        for (size_t i = 0; i < postconf->master_cf->count; i++)
+            if (fits_service(&request, &postconf->master_cf->services[i]))
+                found = show_overrides_of(postconf, &request, &postconf->master_cf->services[i]) || found;
+        if (!found)
+            log_warning(NULL, "unmatched request: \"%s\"", request.text);
+        free(request.copy);
+    }
+}

@@ -204,7 +204,8 @@ static bool field_value_is_good(size_t column, const char *value)
     case 4:
         return string_equal(value, "y") || string_equal(value, "n") || string_equal(value, "-");
     case 5:
-        return string_equal(value, "-") || (digits > 0 && (value[digits] == '\0' || string_equal(value + digits, "?")));
+        return string_equal(value, "-") ||
+               (digits > 0 && (value[digits] == '\0' || string_equal(value + digits, "?")));
     case 6:
         return string_equal(value, "-") || (digits > 0 && value[digits] == '\0');
     default:

@@ -265,7 +265,7 @@ static bool is_assignment(const struct request *request, char *const *arguments)
 
 int main(int argc, char **argv)
 {
-    const struct log_settings to_stderr = {.tag = "postconf", .target = LOG_TARGET_STDERR};
+    const struct log_settings to_stderr = {.tag = argv[0], .target = LOG_TARGET_STDERR};
     struct request request = {.classes = CLASS_ALL};
     struct postconf postconf = {0};
     char **arguments;

@@ -48,7 +48,8 @@ def etc(tmp_path):
 
 
 def run(etc, *arguments, status=0):
-    done = subprocess.run([POSTCONF, "-c", str(etc), *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["postconf", "-c", str(etc), *arguments], executable=POSTCONF, capture_output=True,
+                          text=True, timeout=60)
     assert done.returncode == status, done.stderr
     return done
 
@@ -94,10 +95,11 @@ def test_prints_all_sorted(etc):
     assert names == sorted(names)
     assert {"myhostname", "smtpd_banner", "maildrop_destination_recipient_limit", "maildrop_time_limit",
             "used_name"} <= set(names)
-    assert len(names) > 900
+    assert len(names) > 800
     assert set(output(etc, "-dH").split()) == set(names) - {"used_name", "my_class"}
     assert output(etc, "-C", "user", "-n") == "my_class = permit\nused_name = zz\n"
-    assert "maildrop_initial_destination_concurrency = $initial_destination_concurrency" in output(etc, "-C", "service")
+    assert "maildrop_initial_destination_concurrency = $initial_destination_concurrency" in (
+        output(etc, "-C", "service"))
 
 
 def test_folds_long_lines(etc):

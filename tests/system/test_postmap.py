@@ -109,7 +109,6 @@ def test_fails_clearly(folder):
     assert fatal("-q", "x", "lmdb:none") == "postmap: fatal: open database none.lmdb: No such file or directory"
     assert fatal("-q", "x", "cidr:none") == "postmap: fatal: open none: No such file or directory"
     assert fatal("-q", "x", "fail:x").startswith("postmap: fatal: table fail:x: query error")
-    assert fatal("-d", "x", "lmdb:none") == "postmap: fatal: open database none.lmdb: No such file or directory"
     assert "does not support bulk-mode creation" in fatal("texthash:table")
     assert fatal("-s", "static:x") == "postmap: fatal: table static:x: sequence operation is not supported"
     assert fatal("-q", "x", "-s", "static:x") == "postmap: fatal: specify only one of -s or -q or -d"

@@ -27,7 +27,8 @@ struct transaction {
     bool *taken;               /* by recipient: RCPT was accepted */
     size_t taken_count;
     bool had_reply, stale, mail_taken, data_taken;
-    struct text line;          /* scratch */
+    struct text line;          /* the next command */
+    struct text said; /* a reply, in one line */
 };
 
 /* ---- what replies mean ---- */
@@ -35,7 +36,7 @@ struct transaction {
 static const char *reply_text(struct transaction *transaction)
 {
     return arena_copy(transaction->delivery->arena,
-                      smtp_reply_line(&transaction->session->reply, &transaction->line));
+                      smtp_reply_line(&transaction->session->reply, &transaction->said));
 }
 
 static struct delivery_result result_of(struct transaction *transaction, const char *dsn, const char *reason)
@@ -381,5 +382,6 @@ enum transaction_status smtp_transaction_run(struct smtp_session *session, struc
         status = TRANSACTION_DONE;
     }
     text_free(&transaction.line);
+    text_free(&transaction.said);
     return transaction.stale ? TRANSACTION_STALE : status;
 }

@@ -7,6 +7,8 @@
 #include "util/base/memory.h"
 #include "util/table/answer_template.h"
 #include "util/table/rules.h"
+#include "util/task/offload.h"
+#include "util/task/task.h"
 
 struct expression_table {
     struct rules rules; /* first: a rules pointer is a pointer to the table */
@@ -228,22 +230,40 @@ bool expression_changed(const void *state)
 
 /* ---- lookups ---- */
 
+/* A key this long (bytes) is matched in a worker thread: what a stranger writes into a long header must not hold up
+ * the process's other sessions, nor need more stack than a task has. */
+enum { LONG_KEY = 2000 };
+
 struct lookup {
     const struct rules *rules;
+    const char *key;
+    const struct rule *found;
+    const struct rule *failed; /* the last rule that an engine gave up on */
+    struct error failure;
     struct expression_group groups[EXPRESSION_GROUPS];
 };
 
+/* Worker threads do not log: why an engine gave up is kept for later. */
 static bool matches(void *context, const struct rule *rule, const char *key)
 {
     struct lookup *lookup = context;
     const struct expression *expression = rule->pattern;
-    struct error failure = {{0}};
     struct expression_group *groups = expression->groups > 0 ? lookup->groups : NULL;
+    struct error failure = {{0}};
     bool matched = expression->engine->match(expression->compiled, key, groups, &failure);
 
-    if (failure.text[0] != '\0')
-        rules_warn(lookup->rules, rule->line, "%s", failure.text);
+    if (failure.text[0] != '\0') {
+        lookup->failed = rule;
+        lookup->failure = failure;
+    }
     return matched;
+}
+
+static void find(void *argument)
+{
+    struct lookup *lookup = argument;
+
+    lookup->found = rules_find(lookup->rules, lookup->key, matches, lookup);
 }
 
 static void append_answer(const struct expression *expression, const struct expression_group *groups, const char *key,
@@ -267,12 +287,17 @@ static void append_answer(const struct expression *expression, const struct expr
 enum table_result expression_lookup(void *state, const char *key, struct text *result, struct error *error)
 {
     struct expression_table *table = state;
-    struct lookup lookup = {.rules = &table->rules};
-    const struct rule *rule = rules_find(&table->rules, key, matches, &lookup);
+    struct lookup lookup = {.rules = &table->rules, .key = key};
 
     (void)error;
-    if (rule == NULL)
+    if (task_current() != NULL && strlen(key) > LONG_KEY)
+        offload_run(find, &lookup);
+    else
+        find(&lookup);
+    if (lookup.failed != NULL)
+        rules_warn(&table->rules, lookup.failed->line, "%s", lookup.failure.text);
+    if (lookup.found == NULL)
         return TABLE_NOT_FOUND;
-    append_answer(rule->pattern, lookup.groups, key, result);
+    append_answer(lookup.found->pattern, lookup.groups, key, result);
     return TABLE_FOUND;
 }

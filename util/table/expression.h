@@ -30,7 +30,7 @@ struct expression_engine {
     void *(*compile)(const char *pattern, int flags, bool captures, size_t *groups, struct error *error);
     void (*free)(void *compiled);
     /* Fills groups (EXPRESSION_GROUPS of them) when it matches and groups is not NULL. An engine that gives up sets
-     * *failure to why, which is logged, and has not matched. */
+     * *failure to why, which is logged, and has not matched. Several threads may match at the same time. */
     bool (*match)(const void *compiled, const char *key, struct expression_group *groups, struct error *failure);
 };
 

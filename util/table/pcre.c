@@ -11,7 +11,7 @@
 
 struct pcre {
     pcre2_code *code;
-    pcre2_match_data *data;
+    uint32_t groups; /* of parentheses */
 };
 
 static int pcre_flag(char letter)
@@ -49,7 +49,6 @@ static void pcre_free(void *compiled)
 {
     struct pcre *pcre = compiled;
 
-    pcre2_match_data_free(pcre->data);
     pcre2_code_free(pcre->code);
     free(pcre);
 }
@@ -75,42 +74,39 @@ static void *pcre_compile(const char *pattern, int flags, bool captures, size_t 
     *groups = count;
     pcre = memory_new(sizeof *pcre);
     pcre->code = code;
-    pcre->data = pcre2_match_data_create(EXPRESSION_GROUPS, NULL);
-    if (pcre->data == NULL) {
-        error_set(error, "no memory for the expression");
-        pcre_free(pcre);
-        return NULL;
-    }
+    pcre->groups = count;
     return pcre;
 }
 
-static void copy_groups(const pcre2_match_data *data, size_t matched, struct expression_group *groups)
+static void copy_groups(pcre2_match_data *data, size_t matched, struct expression_group *groups)
 {
-    const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer((pcre2_match_data *)(uintptr_t)data);
+    const PCRE2_SIZE *offsets = pcre2_get_ovector_pointer(data);
 
     memset(groups, 0, EXPRESSION_GROUPS * sizeof *groups);
-    for (size_t i = 0; i < matched; i++)
+    for (size_t i = 0; i < matched && i < EXPRESSION_GROUPS; i++)
         if (offsets[2 * i] != PCRE2_UNSET && offsets[2 * i] <= offsets[2 * i + 1])
             groups[i] = (struct expression_group){offsets[2 * i], offsets[2 * i + 1]};
 }
 
+/* The match data is not kept with the pattern, since worker threads may match it at the same time. */
 static bool pcre_match(const void *compiled, const char *key, struct expression_group *groups, struct error *failure)
 {
     const struct pcre *pcre = compiled;
-    int status = pcre2_match(pcre->code, (PCRE2_SPTR)key, strlen(key), 0, 0, pcre->data, NULL);
+    pcre2_match_data *data = pcre2_match_data_create(groups != NULL ? pcre->groups + 1 : 1, NULL);
+    int status = PCRE2_ERROR_NOMEMORY;
 
-    if (status >= 0) {
-        if (groups != NULL)
-            copy_groups(pcre->data, status > 0 ? (size_t)status : EXPRESSION_GROUPS, groups);
-        return true;
-    }
-    if (status != PCRE2_ERROR_NOMATCH) {
+    if (data != NULL)
+        status = pcre2_match(pcre->code, (PCRE2_SPTR)key, strlen(key), 0, 0, data, NULL);
+    if (status > 0 && groups != NULL)
+        copy_groups(data, (size_t)status, groups);
+    if (status < 0 && status != PCRE2_ERROR_NOMATCH) {
         char words[256];
 
         pcre2_get_error_message(status, (PCRE2_UCHAR *)words, sizeof words);
         error_set(failure, "%s", words);
     }
-    return false;
+    pcre2_match_data_free(data);
+    return status >= 0;
 }
 
 static const struct expression_engine engine = {

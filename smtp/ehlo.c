@@ -24,7 +24,7 @@ static int find_feature(const char *word)
 {
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
         if (string_equal_ignore_case(word, keywords[i].keyword))
-            return keywords[i].feature;
+            return (int)keywords[i].feature;
     return 0;
 }
 

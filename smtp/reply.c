@@ -3,35 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* D.D.D with one to three digits in the later parts (RFC 3463), and a blank or the end behind. Length, 0: none. */
-static size_t dsn_length(const char *text)
-{
-    size_t at = 1;
-
-    if (*text != '2' && *text != '4' && *text != '5')
-        return 0;
-    for (int part = 0; part < 2; part++) {
-        size_t digits = 0;
-
-        if (text[at++] != '.')
-            return 0;
-        while (ascii_is_digit(text[at])) {
-            at++;
-            digits++;
-        }
-        if (digits < 1 || digits > 3)
-            return 0;
-    }
-    return text[at] == '\0' || ascii_is_space(text[at]) ? at : 0;
-}
+#include "mail/delivery/dsn.h"
 
 static void set_dsn(struct smtp_reply *reply, const char *text)
 {
-    size_t length = dsn_length(text);
+    char fallback[DSN_SIZE];
 
-    snprintf(reply->dsn, sizeof reply->dsn, "%c.0.0", '0' + reply->code / 100);
-    if (length > 0 && *text == reply->dsn[0])
-        snprintf(reply->dsn, sizeof reply->dsn, "%.*s", (int)length, text);
+    snprintf(fallback, sizeof fallback, "%c.0.0", '0' + reply->code / 100);
+    dsn_split(text, fallback, reply->dsn);
 }
 
 static bool has_code(const char *line, size_t length)

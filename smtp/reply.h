@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "mail/delivery/dsn.h"
 #include "util/base/text.h"
 #include "util/task/stream.h"
 
@@ -15,12 +16,11 @@ enum {
     REPLY_LINE_LIMIT = 2048,
     REPLY_TEXT_LIMIT = 8192, /* bytes kept of a reply; the rest is read and dropped */
     REPLY_LINES_LIMIT = 1000,
-    REPLY_DSN_SIZE = 12,
 };
 
 struct smtp_reply {
     int code;                 /* of the last line: 200 to 599 */
-    char dsn[REPLY_DSN_SIZE]; /* "5.1.1": as the last line has it if it fits the code, else "5.0.0" */
+    char dsn[DSN_SIZE];       /* "5.1.1": as the last line has it if it fits the code, else "5.0.0" */
     struct text text;         /* the lines with codes, joined by line feeds; printable */
     bool damaged;             /* some line had no code */
 };

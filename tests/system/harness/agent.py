@@ -90,7 +90,7 @@ class Agent:
         self.directory, self.spool = Path(directory), Path(directory) / "spool"
         self.log, self.records, self.bounce_works = [], [], bounce
         self.calls = itertools.count(1)
-        self.replies, self.reply_came = {}, threading.Condition()
+        self.replies, self.reply_came, self.sent = {}, threading.Condition(), {}
         (self.directory / "etc").mkdir()
         for name in ("active", "private", "public"):
             (self.spool / name).mkdir(parents=True)
@@ -215,7 +215,7 @@ class Agent:
                     "rcpt_dsn_notify": [str(n) for n in notify or [0] * count],
                     "rcpt_offset": [str(o) for o in offsets]}
         self.channel.sendall(frame(call, DELIVERY_REQUEST, encode(request)))
-        self.sent = getattr(self, "sent", {}) | {call: (path, offsets, list(recipients))}
+        self.sent[call] = path, offsets, list(recipients)
         return call
 
     def wait(self, call, timeout=30):
@@ -233,10 +233,11 @@ class Agent:
         return [r for o, r in zip(offsets, recipients) if data[o:o + 1] == b"D"]
 
     def line(self, address):
-        """The newest delivery line of that recipient, from `to=` on."""
+        """The delivery line of that recipient in the newest call that had it, from `to=` on."""
+        queue_id = [path.name for path, _, recipients in self.sent.values() if address in recipients][-1]
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
-            lines = [line for line in list(self.log) if f"to=<{address}>" in line]
+            lines = [line for line in list(self.log) if line.startswith(f"{queue_id}: to=<{address}>")]
             if lines:
                 return lines[-1].split(": ", 1)[1]
             time.sleep(0.02)

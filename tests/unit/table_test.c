@@ -274,7 +274,7 @@ static void indexed_files(void **state)
 /* More than one batch, and values larger than a page. */
 static void large_indexed_files(void **state)
 {
-    enum { COUNT = 60000, LARGE = 9 * 1024 * 1024 };
+    enum { COUNT = 100000, LARGE = 33 * 1024 * 1024 };
     char *name = memory_format("lmdb:%s/u", directory), *large = memory_new(LARGE + 1), key[32];
     struct table_writer *writer = open_writer(name, TABLE_REPLACE);
     struct error error;

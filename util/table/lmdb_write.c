@@ -15,9 +15,9 @@
 #include "util/table/internal.h"
 #include "util/table/lmdb_file.h"
 
-/* A transaction's changes; after that many bytes it is committed and the map has room for the next. The room is
- * for the worst that small entries make of LMDB's pages. */
-enum { BATCH_BYTES = 4 * 1024 * 1024, MAP_ROOM = 16 * BATCH_BYTES, ENTRY_OVERHEAD = 64 };
+/* A transaction's changes; after that many bytes it is committed and the map gets room for the next: for new pages,
+ * half full at worst, and for a copy of each page there is, since a page that changes is written elsewhere. */
+enum { BATCH_BYTES = 32 * 1024 * 1024, MAP_ROOM = 4 * BATCH_BYTES, ENTRY_OVERHEAD = 64 };
 
 struct table_file {
     char *path, *temporary;
@@ -113,7 +113,7 @@ static bool begin_batch(struct table_file *file, size_t entry, struct error *err
     if (status == 0)
         status = mdb_env_stat(file->env, &pages);
     if (status == 0)
-        status = mdb_env_set_mapsize(file->env, (info.me_last_pgno + 1) * pages.ms_psize + MAP_ROOM + 2 * entry);
+        status = mdb_env_set_mapsize(file->env, 2 * (info.me_last_pgno + 1) * pages.ms_psize + MAP_ROOM + 2 * entry);
     if (status == 0)
         status = mdb_txn_begin(file->env, NULL, 0, &file->transaction);
     file->batched = entry;

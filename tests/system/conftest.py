@@ -56,33 +56,55 @@ def directory():
     remove_directory(path)
 
 
-@pytest.fixture
-def make_instance():
-    instances = []
+def instances():
+    made = []
 
     def make(main=None, services=None, user=None):
-        instances.append(Instance(new_directory(), main or {}, services, user))
-        return instances[-1]
+        made.append(Instance(new_directory(), main or {}, services, user))
+        return made[-1]
 
     yield make
     failures = []
-    for instance in instances:
+    for instance in made:
         failures += instance.finish()
         remove_directory(instance.directory)
     assert not failures, "\n".join(failures)
 
 
 @pytest.fixture
-def make_sink():
-    sinks = []
+def make_instance():
+    yield from instances()
+
+
+@pytest.fixture(scope="module")
+def module_instance():
+    """As make_instance, for instances that all tests of a file share."""
+    yield from instances()
+
+
+def smtp_sinks():
+    made = []
 
     def make(**options):
-        sinks.append(SmtpSink(**options))
-        return sinks[-1]
+        made.append(SmtpSink(**options))
+        return made[-1]
 
     yield make
-    for sink in sinks:
+    for sink in made:
         sink.close()
+
+
+@pytest.fixture
+def make_sink():
+    yield from smtp_sinks()
+
+
+@pytest.fixture(scope="module")
+def module_sink():
+    """One sink for all tests of a file."""
+    makers = smtp_sinks()
+    yield next(makers)()
+    next(makers, None)
 
 
 @pytest.fixture

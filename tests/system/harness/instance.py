@@ -179,6 +179,10 @@ class Instance:
         self.postfix("stop", check=True)
         wait_until(lambda: not self.processes(), 10, lambda: f"processes left: {self.processes()}")
 
+    @property
+    def mail_name(self):
+        return "Postfix" if MTA == "postfix" else "Postern"
+
     def smtp(self, **options):
         return SmtpClient(self.port, **options)
 

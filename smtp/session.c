@@ -32,6 +32,16 @@ bool smtp_session_receive(struct smtp_session *session, duration limit)
     return status == STREAM_OK;
 }
 
+void smtp_session_hurry(struct smtp_session *session)
+{
+    size_t unread;
+    int yes = 1;
+
+    stream_buffered(session->stream, &unread);
+    if (unread == 0)
+        setsockopt(stream_fd(session->stream), IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
+}
+
 static void set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
                         struct arena *arena, struct smtp_trouble *trouble)
 {

@@ -40,6 +40,10 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
  * (smtp_session_lost says how). */
 bool smtp_session_receive(struct smtp_session *session, duration limit);
 
+/* More replies are due than have come: asks the system to acknowledge at once what did come. A server that writes
+ * each reply by itself waits for that before it sends the next (RFC 896, RFC 1122 section 4.2.3.2). */
+void smtp_session_hurry(struct smtp_session *session);
+
 /* "lost connection with h[a] while sending RCPT TO", "conversation with h[a] timed out while ...". */
 void smtp_session_lost(struct smtp_session *session, const char *doing, struct arena *arena,
                        struct smtp_trouble *trouble);

@@ -228,9 +228,12 @@ static bool read_reply(struct transaction *transaction, const struct expected *e
 /* False: the conversation has ended; trouble says why. */
 static bool read_replies(struct transaction *transaction)
 {
-    while (transaction->expected_first < transaction->expected_end)
+    while (transaction->expected_first < transaction->expected_end) {
         if (!read_reply(transaction, &transaction->expected[transaction->expected_first++]))
             return false;
+        if (transaction->expected_first < transaction->expected_end)
+            smtp_session_hurry(transaction->session);
+    }
     transaction->expected_first = transaction->expected_end = 0;
     transaction->bytes_ahead = 0;
     return true;

@@ -10,6 +10,8 @@
 #include "util/base/memory.h"
 #include "util/task/offload.h"
 
+enum { FIRST_PAUSE_MILLISECONDS = 5 };
+
 bool mailbox_locks_parse(const char *words, int *locks, struct error *error)
 {
     static const struct {
@@ -92,16 +94,20 @@ static const char *make_from_line(struct delivery *delivery)
 
 /* ---- delivering ---- */
 
+/* As long as deliver_lock_attempts at deliver_lock_delay would take, but the first tries come quickly: most often it is
+ * another delivery of ours that has the lock for an instant. */
 static void run_until_unlocked(struct delivery *delivery, offload_fn *function, struct mailbox_work *work)
 {
     const struct mail_config *mail = delivery->environment->mail;
+    struct deadline deadline = deadline_in(mail->deliver_lock_attempts * mail->deliver_lock_delay);
+    duration pause = FIRST_PAUSE_MILLISECONDS * MILLISECONDS;
 
-    for (long attempt = 1;; attempt++) {
-        work->not_owner = false;
+    for (;;) {
         offload_run(function, work);
-        if (work->status != MAILBOX_BUSY || attempt >= mail->deliver_lock_attempts ||
-            task_sleep(mail->deliver_lock_delay) != WAIT_READY)
+        if (work->status != MAILBOX_BUSY || deadline_passed(deadline) || task_sleep(pause) != WAIT_READY)
             return;
+        work->status = MAILBOX_FAILED;
+        pause = pause * 2 < mail->deliver_lock_delay ? pause * 2 : mail->deliver_lock_delay;
     }
 }
 

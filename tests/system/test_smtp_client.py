@@ -160,11 +160,23 @@ def test_nothing_is_lost_without_a_bounce_service(make_agent):
     assert outcome(agent)[1:] == ("4.3.0", "deferred", "bounce failed")
 
 
-def test_recipients_part(agent):
-    server = Scripted(rcpt=["250 ok", "550 5.1.1 no", "450 4.2.1 later"])
+@pytest.mark.parametrize("ehlo", [NO_PIPELINING, "250-scripted\r\n250 PIPELINING"])
+def test_recipients_part(agent, ehlo):
+    server = Scripted(rcpt=["550 5.1.1 no", "450 4.2.1 later", "250 ok"], ehlo=ehlo)
     reply = agent.deliver(nexthop=server.nexthop, recipients=["a@d.example", "b@d.example", "c@d.example"])
-    assert [outcome(agent, f"{x}@d.example")[2] for x in "abc"] == ["sent", "bounced", "deferred"]
-    assert reply["deferred"] == 1 and sorted(agent.done(reply)) == ["a@d.example", "b@d.example"]
+    assert [outcome(agent, f"{x}@d.example")[2] for x in "abc"] == ["bounced", "deferred", "sent"]
+    assert reply["deferred"] == 1 and sorted(agent.done(reply)) == ["a@d.example", "c@d.example"]
+    assert server.lines[1:6] == ["MAIL FROM:<a@b.example>\r\n", *(f"RCPT TO:<{x}@d.example>\r\n" for x in "abc"),
+                                 "DATA\r\n"]
+
+
+def test_no_data_without_a_recipient(agent):
+    server = Scripted(rcpt="550 5.1.1 no", ehlo=NO_PIPELINING)
+    agent.deliver(nexthop=server.nexthop)
+    assert "DATA\r\n" not in server.lines
+    server = Scripted(rcpt="550 5.1.1 no", data="354 go on")
+    agent.deliver(nexthop=server.nexthop)
+    assert server.bodies == [b""]
 
 
 def test_the_next_server_is_asked(agent):

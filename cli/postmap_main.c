@@ -11,8 +11,7 @@
 struct request {
     const char *directory;
     const char *query, *remove; /* a key, "-" for standard input, NULL: not asked for */
-    bool list, other_lines;     /* -s; -b, -h or -m */
-    bool no_utf8;
+    bool list, mime, no_utf8, force_utf8; /* -s, -m, -u, -U */
     struct postmap postmap;
 };
 
@@ -28,9 +27,13 @@ static void take_flag(struct request *request, int option)
 {
     switch (option) {
     case 'b':
+        request->postmap.bodies = true;
+        break;
     case 'h':
+        request->postmap.headers = true;
+        break;
     case 'm':
-        request->other_lines = true;
+        request->mime = true;
         break;
     case 'f':
         request->postmap.exact = true;
@@ -42,8 +45,10 @@ static void take_flag(struct request *request, int option)
         break;
     case 'N':
     case 'n':
+        break; /* there is one form of keys */
     case 'U':
-        break; /* there is one form of keys; -U is about -b and -h */
+        request->force_utf8 = true;
+        break;
     case 'o':
         request->postmap.keep_root = true;
         break;
@@ -90,6 +95,21 @@ static void take_option(struct request *request, int option, int *verbosity)
     }
 }
 
+static bool from_message(const struct request *request)
+{
+    return request->postmap.headers || request->postmap.bodies;
+}
+
+static void check_message_options(const struct request *request)
+{
+    bool asked = from_message(request) || request->mime;
+
+    if (asked && (request->query == NULL || !string_equal(request->query, "-")))
+        die("specify -b -h or -m only with \"-q -\"");
+    if (request->mime && !from_message(request))
+        log_warning(NULL, "ignoring -m option without -b or -h");
+}
+
 static struct config *open_config(const struct request *request)
 {
     struct error error;
@@ -113,13 +133,26 @@ static char **with_types(const struct config *config, char *const *names, int co
     return tables;
 }
 
-static int run(const struct request *request, char **tables)
+/* Without -m parts of a message are plain body. */
+static bool query_stdin(const struct request *request, const struct config *config, char **tables)
+{
+    const struct mime_limits limits = {
+        request->mime ? (int)config_get_count(config, "mime_nesting_limit", 100) : 0,
+        (size_t)config_get_count(config, "mime_boundary_length_limit", 2048),
+    };
+
+    if (from_message(request))
+        return postmap_query_message(&request->postmap, &limits, tables);
+    return postmap_query_stdin(&request->postmap, tables);
+}
+
+static int run(const struct request *request, const struct config *config, char **tables)
 {
     const struct postmap *postmap = &request->postmap;
     bool found = false;
 
     if (request->query != NULL && string_equal(request->query, "-"))
-        return postmap_query_stdin(postmap, tables) ? 0 : 1;
+        return query_stdin(request, config, tables) ? 0 : 1;
     if (request->remove != NULL && string_equal(request->remove, "-"))
         return postmap_delete_stdin(postmap, tables) ? 0 : 1;
     for (; *tables != NULL; tables++) {
@@ -155,14 +188,12 @@ int main(int argc, char **argv)
         take_option(&request, option, &verbosity);
     if (optind == argc)
         die("%s", usage);
-    if (request.other_lines && (request.query == NULL || !string_equal(request.query, "-")))
-        die("specify -b -h or -m only with \"-q -\"");
-    if (request.other_lines)
-        die("-b, -h and -m: keys from messages are not supported yet");
+    check_message_options(&request);
     config = open_config(&request);
-    request.postmap.check_utf8 = !request.no_utf8 && config_get_boolean(config, "smtputf8_enable", true);
+    request.postmap.check_utf8 = !request.no_utf8 && (!from_message(&request) || request.force_utf8) &&
+                                 config_get_boolean(config, "smtputf8_enable", true);
     tables = with_types(config, argv + optind, argc - optind);
-    status = run(&request, tables);
+    status = run(&request, config, tables);
     free_tables(tables);
     config_free(config);
     return status;

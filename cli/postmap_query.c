@@ -62,42 +62,62 @@ bool postmap_query(const struct postmap *postmap, const char *name, const char *
     return found;
 }
 
-/* The tables in turn, opened when they are first needed. */
-static bool ask_all(const struct postmap *postmap, char *const *names, struct table **tables, const char *key,
-                    struct text *result)
+/* ---- keys from standard input ---- */
+
+struct postmap_tables {
+    char *const *names;
+    struct table **tables; /* as many as names; NULL: not open yet */
+};
+
+struct postmap_tables *postmap_tables_new(char *const *names)
 {
-    for (size_t i = 0; names[i] != NULL; i++) {
-        if (tables[i] == NULL)
-            tables[i] = open_table(postmap, names[i]);
-        if (ask(postmap, tables[i], key, result))
-            return true;
+    struct postmap_tables *tables = memory_new(sizeof *tables);
+    size_t count = 0;
+
+    while (names[count] != NULL)
+        count++;
+    tables->names = names;
+    tables->tables = memory_new(count * sizeof(struct table *));
+    return tables;
+}
+
+void postmap_tables_free(struct postmap_tables *tables)
+{
+    for (size_t i = 0; tables->names[i] != NULL; i++)
+        table_close(tables->tables[i]);
+    free(tables->tables);
+    free(tables);
+}
+
+bool postmap_query_print(const struct postmap *postmap, struct postmap_tables *tables, const char *key)
+{
+    struct text result = {0};
+    bool found = false;
+
+    for (size_t i = 0; !found && tables->names[i] != NULL; i++) {
+        if (tables->tables[i] == NULL)
+            tables->tables[i] = open_table(postmap, tables->names[i]);
+        found = ask(postmap, tables->tables[i], key, &result);
     }
-    return false;
+    if (found)
+        printf("%s\t%s\n", key, text_string(&result));
+    text_free(&result);
+    return found;
 }
 
 bool postmap_query_stdin(const struct postmap *postmap, char *const *names)
 {
-    size_t count = 0, size = 0;
-    struct table **tables;
-    struct text result = {0};
+    struct postmap_tables *tables = postmap_tables_new(names);
+    size_t size = 0;
     char *line = NULL;
     bool found = false;
 
-    while (names[count] != NULL)
-        count++;
-    tables = memory_new(count * sizeof(struct table *));
     while (getline(&line, &size, stdin) >= 0) {
         line[strcspn(line, "\n")] = '\0';
-        if (!ask_all(postmap, names, tables, line, &result))
-            continue;
-        printf("%s\t%s\n", line, text_string(&result));
-        found = true;
+        found = postmap_query_print(postmap, tables, line) || found;
     }
-    for (size_t i = 0; i < count; i++)
-        table_close(tables[i]);
-    free(tables);
     free(line);
-    text_free(&result);
+    postmap_tables_free(tables);
     return found;
 }
 

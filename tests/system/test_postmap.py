@@ -167,3 +167,37 @@ def test_reads_and_writes_the_peer_s_files(folder):
     answer = subprocess.run(["/usr/sbin/postmap", "-q", "added", "lmdb:table"], cwd=folder, env=environment,
                             capture_output=True, text=True)
     assert answer.stdout == "1\n"
+
+
+MESSAGE = """\
+Subject: a
+Content-Type: multipart/mixed;
+ boundary="B 1"
+
+before
+--B 1
+X-Part: 1
+ folded
+
+part
+--B 1
+Content-Type: message/rfc822
+
+Subject: inner
+
+inner body
+--B 1--
+after
+"""
+
+
+def test_takes_keys_from_a_message(folder):
+    def keys(*options):
+        done = run(folder, *options, "-q", "-", "regexp:{{/^(.*)$/ <$1>}}", stdin=MESSAGE)
+        return [answer.split(">")[0] for answer in done.stdout.split("\t<")[1:]]
+
+    header = ["Subject: a", 'Content-Type: multipart/mixed;\n boundary="B 1"']
+    assert keys("-h") == header
+    assert keys("-hm") == header + ["X-Part: 1\n folded", "Content-Type: message/rfc822", "Subject: inner"]
+    assert keys("-b") == MESSAGE.splitlines()[3:]
+    assert keys("-bm") == ["", "before", "--B 1", "", "part", "--B 1", "", "", "inner body", "--B 1--", "after"]

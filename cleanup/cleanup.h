@@ -78,7 +78,7 @@ struct cleanup_message {
     struct message_writer *writer;
     struct cleanup_verdict verdict;
     bool discard, hold;
-    const char *filter, *redirect; /* asked for by checks */
+    const char *filter, *redirect; /* asked for by checks, or by the client after the envelope's head */
     struct ipc_strings late_bcc;   /* asked for by checks */
     const char *sender;            /* canonical */
     const char *first_recipient;   /* for the log */

@@ -126,6 +126,19 @@ static void tell_status(struct call *call, const struct cleanup_message *message
     ipc_send(call, &ipc_cleanup_status, message->verdict.code == 0 ? &good : &status);
 }
 
+static bool take_route(struct cleanup_message *message, const struct frame *frame)
+{
+    struct cleanup_route route;
+
+    if (!ipc_decode(frame->body, frame->length, &ipc_cleanup_route, &route, message->arena))
+        return false;
+    if (*route.filter != '\0')
+        message->filter = route.filter;
+    if (*route.redirect != '\0')
+        message->redirect = route.redirect;
+    return true;
+}
+
 /* Takes what is in a frame. False: it does not belong there. */
 static bool take_frame(struct cleanup_message *message, const struct frame *frame)
 {
@@ -135,6 +148,8 @@ static bool take_frame(struct cleanup_message *message, const struct frame *fram
         content_take(message, frame->body, frame->length);
         return true;
     }
+    if (frame->message == IPC_cleanup_route)
+        return take_route(message, frame);
     if (frame->message != IPC_cleanup_recipient || message->content.place != CONTENT_NONE ||
         !ipc_decode(frame->body, frame->length, &ipc_cleanup_recipient, &recipient, message->arena))
         return false;

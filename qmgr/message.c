@@ -83,12 +83,38 @@ static void entry_append(struct entry *entry, struct message_recipient *recipien
     entry->recipients[entry->count++] = recipient;
 }
 
+/* A content filter takes all mail, whatever its recipients; without a next hop, each domain's by itself. */
+static void follow_filter(struct message *message, struct resolve_reply *reply)
+{
+    const char *filter = message->envelope.filter, *colon = strchr(filter, ':');
+    const char *domain = address_domain(reply->recipient);
+
+    if (*filter == '\0')
+        return;
+    reply->transport = colon != NULL ? arena_copy_bytes(message->arena, filter, (size_t)(colon - filter)) : filter;
+    if (colon != NULL && colon[1] != '\0')
+        reply->nexthop = colon + 1;
+    else
+        reply->nexthop = domain != NULL ? domain : message->manager->mail->myhostname;
+}
+
+/* REDIRECT: somebody else gets it all. */
+static void follow_redirect(struct message *message, struct message_recipient *recipient)
+{
+    if (*message->envelope.redirect == '\0')
+        return;
+    if (*recipient->original == '\0')
+        recipient->original = recipient->address;
+    recipient->address = message->envelope.redirect;
+}
+
 /* One recipient's transport and next hop; what cannot be resolved now is deferred here. False: it was. */
 static bool resolve(struct message *message, struct message_recipient *recipient, struct resolve_reply *reply)
 {
     struct manager *manager = message->manager;
     struct error error;
 
+    follow_redirect(message, recipient);
     if (!resolve_client_ask(manager->resolve, message->envelope.sender, recipient->address, message->arena, reply,
                             &error)) {
         log_warning(&message->log, "%s", error.text);
@@ -99,6 +125,7 @@ static bool resolve(struct message *message, struct message_recipient *recipient
         deliver_defer(message, &recipient, 1, "4.3.0", "address resolver failure");
         return false;
     }
+    follow_filter(message, reply);
     if (match_list_string(manager->defer_transports, reply->transport, &error) == MATCH_YES) {
         deliver_defer(message, &recipient, 1, "4.3.2", "deferred transport");
         return false;

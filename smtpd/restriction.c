@@ -57,7 +57,7 @@ static bool read_argument(struct restriction *item, const char *table, char **cu
 
     if (item->row->argument == ARGUMENT_NONE)
         return true;
-    word = table != NULL ? table : string_next_word_braced(cursor, " \t\r\n,");
+    word = table != NULL ? table : string_next_word_grouped(cursor, " \t\r\n,");
     if (word == NULL)
         return error_set(error, "restriction %s needs an argument: \"%s %s\"", item->name, item->name,
                          item->row->argument == ARGUMENT_TABLE ? "type:table" : "value");
@@ -77,7 +77,7 @@ static struct restriction_list *read_list(struct smtpd *smtpd, const char *text,
     char *copy = memory_copy_string(text), *cursor = copy, *word;
     bool good = true;
 
-    while (good && (word = string_next_word_braced(&cursor, " \t\r\n,")) != NULL) {
+    while (good && (word = string_next_word_grouped(&cursor, " \t\r\n,")) != NULL) {
         list->items = memory_resize(list->items, (list->count + 1) * sizeof *list->items);
         good = read_item(smtpd, &list->items[list->count++], word, &cursor, kind, depth, error);
     }

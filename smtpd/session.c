@@ -51,7 +51,7 @@ static void greet(struct smtp_session *session)
 
     judge_begin(&judge, session, session->arena, "CONNECT");
     if (!smtpd->config->smtpd_delay_reject && (!judge_list(&judge, CLIENT_RESTRICTIONS) || !judge_end(&judge))) {
-        session->denied = judge.reply;
+        session->denied = true;
         smtpd_reply(session, "%s", judge.reply);
         return;
     }
@@ -110,8 +110,8 @@ static void run_command(struct smtp_session *session, size_t index, const char *
     session->where = command->verb != NULL ? command->verb : "UNKNOWN";
     if (must_wait && command->verb != NULL && strcmp(command->verb, "QUIT") != 0 && session_out_of_step(session))
         return;
-    if (session->denied != NULL && command->verb != NULL && strcmp(command->verb, "QUIT") != 0) {
-        smtpd_reply(session, "%s", session->denied);
+    if (session->denied && command->verb != NULL && strcmp(command->verb, "QUIT") != 0) {
+        smtpd_reply(session, "503 5.7.0 Error: access denied for %s", session->client.identity);
         return;
     }
     if (command->verb == NULL && is_listed(session->smtpd->noop_commands, verb))

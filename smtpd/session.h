@@ -123,7 +123,7 @@ struct smtp_session {
     bool local_rewrite;   /* local_header_rewrite_clients has this client */
     struct transaction *transaction; /* NULL: none */
     const char *where;     /* the last command, for "lost connection after RCPT" */
-    const char *denied;    /* every command is answered with this, once set */
+    bool denied;           /* refused at once: no command but QUIT is obeyed */
     long errors, junk;
     bool failed;           /* the command at hand was answered with 4xx or 5xx */
     bool closing;          /* the session ends after this command */

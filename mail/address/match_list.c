@@ -39,21 +39,6 @@ struct subject {
 
 static bool add_patterns(struct match_list *list, const char *text, bool negative, int depth, struct error *error);
 
-/* The next word; braces hold one together, as in inline:{a=b, c=d}. */
-static char *next_word(char **cursor)
-{
-    char *word = *cursor + strspn(*cursor, separators), *end = word;
-    int depth = 0;
-
-    if (*word == '\0')
-        return NULL;
-    for (; *end != '\0' && (depth > 0 || strchr(separators, *end) == NULL); end++)
-        depth += *end == '{' ? 1 : *end == '}' && depth > 0 ? -1 : 0;
-    *cursor = *end != '\0' ? end + 1 : end;
-    *end = '\0';
-    return word;
-}
-
 static bool add_file(struct match_list *list, const char *path, bool negative, int depth, struct error *error)
 {
     struct error reason;
@@ -124,7 +109,7 @@ static bool add_patterns(struct match_list *list, const char *text, bool negativ
     char *copy = memory_copy_string(text), *cursor = copy, *word;
     bool good = true;
 
-    while (good && (word = next_word(&cursor)) != NULL) {
+    while (good && (word = string_next_word_grouped(&cursor, separators)) != NULL) {
         bool inverted = negative;
 
         for (; *word == '!'; word++)

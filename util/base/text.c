@@ -184,6 +184,25 @@ char *string_next_word(char **cursor, const char *separators)
     return word;
 }
 
+char *string_next_word_grouped(char **cursor, const char *separators)
+{
+    char *word = *cursor + strspn(*cursor, separators), *end;
+    int depth = 0;
+
+    for (end = word; *end != '\0' && (depth > 0 || strchr(separators, *end) == NULL); end++) {
+        if (*end == '{')
+            depth++;
+        if (*end == '}' && depth > 0)
+            depth--;
+    }
+    *cursor = end;
+    if (end == word)
+        return NULL;
+    if (*end != '\0')
+        *(*cursor)++ = '\0';
+    return word;
+}
+
 /* Where the brace that opens at string closes, or NULL. */
 static char *matching_brace(char *string)
 {

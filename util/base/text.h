@@ -47,6 +47,8 @@ bool string_all_digits(const char *string); /* and not empty */
  * word that starts with { runs to its matching } and is returned without them, outer blanks trimmed. */
 char *string_next_word(char **cursor, const char *separators);
 char *string_next_word_braced(char **cursor, const char *separators);
+/* The same, but braces stay, and hold a word together wherever they stand in it: inline:{a=b, c=d}. */
+char *string_next_word_grouped(char **cursor, const char *separators);
 char *string_trim(char *string); /* in place, white space at both ends */
 
 /* Replaces what is not printable ASCII by '?', in place; UTF-8 stays when it is valid and allow_utf8. */

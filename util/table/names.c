@@ -7,22 +7,7 @@
 
 char *table_names_next(char **cursor)
 {
-    static const char separators[] = ", \t\r\n";
-    char *word = *cursor + strspn(*cursor, separators), *end;
-    int depth = 0;
-
-    for (end = word; *end != '\0' && (depth > 0 || strchr(separators, *end) == NULL); end++) {
-        if (*end == '{')
-            depth++;
-        if (*end == '}' && depth > 0)
-            depth--;
-    }
-    *cursor = end;
-    if (end == word)
-        return NULL;
-    if (*end != '\0')
-        *(*cursor)++ = '\0';
-    return word;
+    return string_next_word_grouped(cursor, ", \t\r\n");
 }
 
 /* The brace that closes the one at the start; NULL: none. */

@@ -32,6 +32,7 @@ SERVICES := $(foreach m,$(filter-out cli/% observe/%,$(MAINS)),$(BUILD)/libexec/
 TEST_SERVICES := $(patsubst tests/system/services/%_main.c,$(BUILD)/test-services/%,$(wildcard tests/system/services/*_main.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
+.SECONDARY:
 .PHONY: all clean help run check unit system check-peer bench layers install dependencies test-dependencies
 all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/lmtp)
 

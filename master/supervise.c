@@ -26,6 +26,8 @@ static void reconsider(struct supervised *service);
 /* One that drains still counts where only one may run: two queue managers would be one too many. */
 static bool counts(const struct process *process)
 {
+    if (process->outdated)
+        return false;
     return process->state != PROCESS_DRAINING || process->service->entry->process_limit == 1;
 }
 
@@ -46,7 +48,7 @@ static long free_slot(const struct supervised *service)
         list_each(link, next, &service->processes) {
             const struct process *process = list_entry(link, struct process, link);
 
-            taken = taken || (process->slot == slot && process->state != PROCESS_DRAINING);
+            taken = taken || (process->slot == slot && counts(process));
         }
         if (!taken)
             return slot;
@@ -130,8 +132,16 @@ static void consider_limit(struct supervised *service)
 
 /* ---- what processes say ---- */
 
+static void relieve_outdated(struct supervised *service)
+{
+    list_each(link, next, &service->processes)
+        if (list_entry(link, struct process, link)->outdated)
+            drain(list_entry(link, struct process, link));
+}
+
 static void process_is_ready(struct process *process)
 {
+    relieve_outdated(process->service);
     process->was_ready = true;
     process->service->was_used = true;
     if (process->state == PROCESS_STARTING)
@@ -175,12 +185,27 @@ static void control_ready(int fd, int events, void *context)
 
 /* ---- starting ---- */
 
-static void throttle(struct supervised *service)
+static void pause_starting(struct supervised *service, duration length)
 {
     service->throttled = true;
+    loop_timer_set(service->throttle, length);
+}
+
+static void throttle(struct supervised *service)
+{
     service->short_lives = 0;
+    service->fork_failures = 0;
     log_warning(NULL, "%s: bad command startup -- throttling", service->path);
-    loop_timer_set(service->throttle, service->settings->master.service_throttle_time);
+    pause_starting(service, service->settings->master.service_throttle_time);
+}
+
+static void fork_failed(struct supervised *service, const struct error *error)
+{
+    log_warning(NULL, "%s: %s", service->path, error->text);
+    if (++service->fork_failures < service->settings->mail.fork_attempts)
+        pause_starting(service, service->settings->mail.fork_delay);
+    else
+        throttle(service);
 }
 
 static void throttle_over(void *context)
@@ -209,11 +234,11 @@ static void start_process(struct supervised *service)
                                                   service->process_limit, process->slot);
     process->pid = spawn_service(&request, &process->control_fd, &error);
     if (process->pid < 0) {
-        log_warning(NULL, "%s: %s", service->path, error.text);
         free(process);
-        throttle(service);
+        fork_failed(service, &error);
         return;
     }
+    service->fork_failures = 0;
     process->path = memory_copy_string(service->path);
     process->state = PROCESS_STARTING;
     process->started_at = clock_monotonic();
@@ -307,16 +332,22 @@ static void log_end(const struct process *process, int status)
                     WEXITSTATUS(status));
 }
 
-/* A start that failed will fail again, and so will, most likely, the fifth crash in a row soon after a start. */
-static void judge_end(struct supervised *service, const struct process *process, bool badly)
+static bool was_killed(int status)
+{
+    return WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+}
+
+/* A start that failed will fail again, and so will, most likely, the fifth crash in a row soon after a start. Who
+ * was killed by somebody else did not crash. */
+static void judge_end(struct supervised *service, const struct process *process, int status)
 {
     bool soon = clock_monotonic() - process->started_at < SHORT_LIFE;
 
-    if (!badly) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         service->short_lives = 0;
         return;
     }
-    service->short_lives = soon ? service->short_lives + 1 : 0;
+    service->short_lives = soon && !was_killed(status) ? service->short_lives + 1 : 0;
     if (!process->was_ready || service->short_lives >= SHORT_LIVES_LIMIT)
         throttle(service);
     if (service->entry->wakeup > 0) /* what it was at must not wait for the next wakeup */
@@ -330,7 +361,7 @@ void supervised_process_ended(struct process *process, int status)
     log_end(process, status);
     list_remove(&service->processes, &process->link);
     if (service->entry != NULL && process->state != PROCESS_DRAINING)
-        judge_end(service, process, WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+        judge_end(service, process, status);
     loop_watch_free(process->control);
     close(process->control_fd);
     free(process->path);
@@ -371,11 +402,23 @@ static void drop_listeners(struct supervised *service)
     service->listeners = (struct listener_list){0};
 }
 
+/* Nobody may find the log's service away: a line that waits holds up the mail. The old process stays until the new
+ * one is ready. */
+static void let_go_of_processes(struct supervised *service, const struct master_service *entry)
+{
+    if (entry->type != SERVICE_UNIX_DGRAM) {
+        drain_all(service);
+        return;
+    }
+    list_each(link, next, &service->processes)
+        list_entry(link, struct process, link)->outdated = true;
+}
+
 void supervised_configure(struct supervised *service, const struct settings *settings,
                           const struct master_service *entry, const char *path, struct listener_list listeners)
 {
     drop_listeners(service);
-    drain_all(service);
+    let_go_of_processes(service, entry);
     service->listeners = listeners;
     service->watches = memory_new((listeners.count + 1) * sizeof *service->watches);
     service->settings = settings;
@@ -403,6 +446,8 @@ void supervised_activate(struct supervised *service)
 {
     if (service->entry->wakeup > 0)
         wakeup_time(service);
+    if (service->entry->type == SERVICE_UNIX_DGRAM && !list_empty(&service->processes))
+        start_process(service);
     reconsider(service);
 }
 

@@ -31,6 +31,7 @@ struct process {
     struct loop_watch *control; /* NULL: it has closed its end */
     enum process_state state;
     bool was_ready;
+    bool outdated; /* drains when its successor is ready (the log's service) */
     bool wake_when_ready;
     long slot;          /* which share of the service's sessions it has */
     int64_t started_at; /* monotonic */
@@ -50,7 +51,8 @@ struct supervised {
     bool throttled;
     bool was_used;   /* for wakeups "if used" */
     bool wakeup_due; /* and nobody was there to hear of it */
-    int short_lives; /* processes in a row that ended badly soon after they were ready */
+    long fork_failures; /* in a row */
+    int short_lives;    /* processes in a row that ended badly soon after they were ready */
     int64_t stressed_until, warned_at; /* monotonic */
 };
 

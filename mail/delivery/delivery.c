@@ -77,6 +77,9 @@ static bool open_file(struct delivery *delivery, struct error *error)
         return error_set(error, "open %s %s: %s", request->queue_name, request->queue_id, strerror(errno));
     if (!lock_file(delivery->fd))
         return error_set(error, "lock %s %s: %s", request->queue_name, request->queue_id, strerror(errno));
+    /* A queue manager that started since found no lock, and takes the message for its own. */
+    if (call_abandoned(delivery->call))
+        return error_set(error, "the queue manager went away before the delivery began");
     return true;
 }
 

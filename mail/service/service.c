@@ -28,6 +28,7 @@ struct server {
     long served;                   /* since the start */
     bool accepting, finishing;
     struct loop_timer *idle;
+    struct loop_timer *watchdog;
     struct channel_group channels;
     char *datagram;
 };
@@ -277,6 +278,16 @@ static void control_ready(int fd, int events, void *context)
     }
 }
 
+/* A loop that does not turn for daemon_timeout is stuck: SIGALRM ends the process, and master starts another. */
+static void still_turning(void *context)
+{
+    struct server *server = context;
+    duration limit = server->environment.mail->daemon_timeout;
+
+    alarm((unsigned)(limit / SECONDS) + 1);
+    loop_timer_set(server->watchdog, limit / 3);
+}
+
 /* ---- start ---- */
 
 static void fail_start(const struct error *error)
@@ -358,6 +369,8 @@ int service_main(const struct service *service, int argc, char **argv)
     if (!service_drop_privileges(&server.arguments, server.environment.mail, &error))
         fail_start(&error);
     server.idle = loop_timer_new(idle_too_long, &server);
+    server.watchdog = loop_timer_new(still_turning, &server);
+    still_turning(&server);
     loop_watch_new(SERVICE_CONTROL_FD, LOOP_READ, control_ready, &server);
     task_start(get_ready, &server);
     loop_run();

@@ -218,6 +218,22 @@ def test_service_that_keeps_crashing_is_throttled(echo, connect):
     mta.wait_log(r"killed by signal 6(.|\n)*throttling")
 
 
+def test_stuck_service_is_ended(echo, connect):
+    mta = echo(daemon_timeout="1s")
+    line = connect(mta.port)
+    line.socket.sendall(b"hang\n")
+    mta.wait_log(rf"warning: process \S+/echo pid {line.pid} killed by signal 14")
+    assert connect(mta.port).say("on") == "on"
+
+
+def test_service_with_a_wakeup_is_restarted_at_once(echo):
+    mta = echo("woken unix n - n 300 1 echo-trigger")
+    mta.wait_log("woken with W")
+    for times in range(2, 10):
+        os.kill(wait_until(lambda: mta.processes("echo-trigger"), what="it runs")[0], signal.SIGKILL)
+        wait_until(lambda: mta.log().count("woken with W") == times, what="it runs again")
+
+
 def test_program_that_does_not_exist_is_one_warning(echo, connect):
     mta = echo("one unix - - n - - nosuch", "two unix - - n - - nosuch", "scache unix - - n - 1 scache",
                "tlsmgr unix - - n 1000? 1 tlsmgr")

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -160,8 +161,7 @@ static void channel_write_task(void *argument)
     }
     channel->writer = NULL;
     channel_break(channel);
-    if (channel->reader != NULL)
-        task_cancel(channel->reader);
+    shutdown(stream_fd(channel->stream), SHUT_RDWR); /* the reader sees an end, and waits for calls under way */
     channel_release(channel);
 }
 
@@ -197,8 +197,10 @@ static void serve_call_task(void *argument)
 {
     struct call *call = argument;
     struct channel *channel = call->channel;
-    bool ready = !channel->limited || task_semaphore_take(&channel->slots, deadline_never()) == WAIT_READY;
+    bool ready;
 
+    channel->users++;
+    ready = !channel->limited || task_semaphore_take(&channel->slots, deadline_never()) == WAIT_READY;
     if (ready) {
         channel->serve(call, channel->context);
         if (channel->limited)
@@ -206,6 +208,7 @@ static void serve_call_task(void *argument)
     }
     call_close(call);
     task_condition_wake_all(&channel->quiet);
+    channel_release(channel);
 }
 
 static void say_goodbye(struct channel *channel)
@@ -458,6 +461,13 @@ enum call_status call_receive(struct call *call, struct frame *frame, struct dea
     frame->body = call->current->body;
     frame->length = call->current->length;
     return CALL_OK;
+}
+
+bool call_abandoned(const struct call *call)
+{
+    struct pollfd peer = {.fd = stream_fd(call->channel->stream)};
+
+    return call->channel->broken || (poll(&peer, 1, 0) == 1 && (peer.revents & (POLLHUP | POLLERR)) != 0);
 }
 
 void call_close(struct call *call)

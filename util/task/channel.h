@@ -72,6 +72,8 @@ void channel_serve_in(struct channel_group *group, struct stream *stream, const 
 bool call_send(struct call *call, uint16_t message, const void *body, size_t length);
 enum call_status { CALL_OK, CALL_ENDED, CALL_TIMEOUT, CALL_CANCELLED };
 enum call_status call_receive(struct call *call, struct frame *frame, struct deadline deadline);
+/* Whether the process that called has gone, even when not all that it sent has been read yet. */
+bool call_abandoned(const struct call *call);
 void call_close(struct call *call); /* tells the peer that no more will come; frees the call */
 
 /* ---- channels kept ready ---- */

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "util/base/log.h"
+
 enum { LOOKUP_SECONDS = 300, PREFERENCE_NONE = 0, SMTP_PORT = 25 };
 
 const char *destination_next(const char **cursor, struct arena *arena)
@@ -212,7 +214,7 @@ static enum dns_status lookup_host(struct lookup *lookup, const char *name, unsi
     struct net_address literal;
     struct dns_answer answer;
 
-    if (net_address_parse(name, &literal)) {
+    if (net_address_parse(name, &literal)) { /* also where an MX record should have a name */
         int family = net_address_family(&literal);
 
         if ((family == AF_INET && !client->ipv4) || (family == AF_INET6 && !client->ipv6)) {
@@ -235,13 +237,18 @@ static enum dns_status lookup_host(struct lookup *lookup, const char *name, unsi
 }
 
 /* Addresses of each MX host; that some of them have none does not matter. */
-static enum dns_status lookup_mx_hosts(struct lookup *lookup, const struct dns_answer *answer)
+static enum dns_status lookup_mx_hosts(struct lookup *lookup, const char *domain, const struct dns_answer *answer)
 {
     enum dns_status worst = DNS_NOT_FOUND;
+    struct net_address literal;
     struct smtp_trouble soft;
 
     for (size_t i = 0; i < answer->count; i++) {
-        enum dns_status status = lookup_host(lookup, answer->records[i].name, answer->records[i].preference);
+        const char *name = answer->records[i].name;
+        enum dns_status status = lookup_host(lookup, name, answer->records[i].preference);
+
+        if (net_address_parse(name, &literal))
+            log_warning(NULL, "numeric domain name in resource data of MX record for %s: %s", domain, name);
 
         if (status != DNS_OK && *trouble_code(status) == '4') {
             worst = status;
@@ -252,6 +259,7 @@ static enum dns_status lookup_mx_hosts(struct lookup *lookup, const struct dns_a
     }
     if (lookup->hosts->count > 0)
         return DNS_OK;
+    log_warning(NULL, "no MX host for %s has a valid address record", domain);
     if (*trouble_code(worst) == '4')
         *lookup->trouble = soft;
     else if (lookup->client->config->smtp_defer_if_no_mx_address_found)
@@ -281,7 +289,7 @@ static bool lookup_domain(struct lookup *lookup, const char *domain)
                                         lookup->arena, &answer, &lookup->trouble->reason);
 
     if (status == DNS_OK)
-        return finish(lookup, domain, lookup_mx_hosts(lookup, &answer));
+        return finish(lookup, domain, lookup_mx_hosts(lookup, domain, &answer));
     if (status == DNS_NULL_MX)
         error_set(&lookup->trouble->reason, "Domain %s does not accept mail (nullMX)", domain);
     if (status == DNS_NOT_FOUND || status == DNS_NO_DATA ||
@@ -296,7 +304,6 @@ bool destination_lookup(const struct smtp_client *client, const char *item, stru
     struct lookup lookup = {.client = client, .arena = arena, .hosts = hosts, .trouble = trouble};
     struct net_endpoint endpoint;
     struct net_address literal;
-    enum dns_status status;
     const char *name;
 
     *hosts = (struct smtp_hosts){0};
@@ -307,9 +314,5 @@ bool destination_lookup(const struct smtp_client *client, const char *item, stru
     lookup.port = endpoint.port;
     if (!endpoint.bracketed && client->use_dns && !net_address_parse(name, &literal))
         return lookup_domain(&lookup, name);
-    status = lookup_host(&lookup, name, PREFERENCE_NONE);
-    if (status != DNS_OK)
-        return set_trouble(trouble, trouble_code(status));
-    destination_sort(hosts, client->config->smtp_randomize_addresses, client->preference);
-    return true;
+    return finish(&lookup, name, lookup_host(&lookup, name, PREFERENCE_NONE));
 }

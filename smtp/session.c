@@ -155,6 +155,8 @@ static bool shake_hands(struct smtp_session *session, const char *domain, struct
             return refuse(session, false, arena, trouble);
     }
     if (is_myself(session)) {
+        log_warning(NULL, "host %s replied to HELO/EHLO with my own hostname %s", session->relay,
+                    session->client->mail->myhostname);
         error_set(&trouble->reason, "mail for %s loops back to myself", domain);
         set_trouble(session, "5.4.6", NULL, arena, trouble);
         return false;

@@ -152,8 +152,11 @@ static bool skip_questions(struct reader *reader, size_t count)
 /* Host names that a name server made up out of other bytes never get further than this. */
 static bool target_valid(const struct dns_record *record)
 {
+    struct net_address literal;
+
     switch (record->type) {
-    case DNS_MX:
+    case DNS_MX: /* an address in place of a name is wrong, and common enough to be let through */
+        return *record->name == '\0' || net_hostname_valid(record->name) || net_address_parse(record->name, &literal);
     case DNS_SRV:
         return *record->name == '\0' || net_hostname_valid(record->name);
     case DNS_NS:

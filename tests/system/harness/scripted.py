@@ -21,12 +21,12 @@ class Closed(Exception):
 
 
 class Scripted:
-    def __init__(self, **answers):
+    def __init__(self, address="127.0.0.1", port=0, **answers):
         self.answers = ANSWERS | answers
         self.lines, self.bodies, self.sessions = [], [], 0
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.socket = socket.create_server((address, port), backlog=100)
         self.port = self.socket.getsockname()[1]
-        self.nexthop = f"[127.0.0.1]:{self.port}"
+        self.nexthop = f"[{address}]:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):

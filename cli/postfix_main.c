@@ -107,5 +107,5 @@ int main(int argc, char **argv)
     if (chdir("/") != 0)
         die("chdir /: %s", strerror(errno));
     mail_config_open_command_log(&command.mail, "postfix-script");
-    return run_named(&command, optind < argc ? argv[optind] : "");
+    exit(run_named(&command, optind < argc ? argv[optind] : ""));
 }

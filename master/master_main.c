@@ -222,5 +222,5 @@ int main(int argc, char **argv)
     master_activate(&master);
     loop_run();
     listener_table_close(&master.listeners);
-    return 0;
+    exit(0);
 }

@@ -35,7 +35,8 @@ static int facility_named(const char *name)
     return LOG_MAIL;
 }
 
-static void open_log(const struct mail_config *mail, const char *service, bool directly, bool also_stderr)
+static void open_log(const struct mail_config *mail, const char *service, bool directly, bool also_stderr,
+                     const char *stderr_tag)
 {
     char *tag = memory_format("%s/%s", mail->syslog_name, service);
     char *socket_path = memory_format("%s/public/%s", mail->queue_directory, mail->postlog_service_name);
@@ -48,6 +49,7 @@ static void open_log(const struct mail_config *mail, const char *service, bool d
         .socket_path = socket_path,
         .file_path = directly && log_file_allowed(mail, &mode, &error) ? mail->maillog_file : NULL,
         .also_stderr = also_stderr,
+        .stderr_tag = stderr_tag,
     };
 
     settings.file_mode = mode;
@@ -59,16 +61,21 @@ static void open_log(const struct mail_config *mail, const char *service, bool d
 void mail_config_open_log(const struct config *config, const struct mail_config *mail, const char *service)
 {
     (void)config;
-    open_log(mail, service, false, false);
+    open_log(mail, service, false, false, NULL);
 }
 
 /* A command's stdout is not the system's. */
 void mail_config_open_command_log(const struct mail_config *mail, const char *command)
 {
-    open_log(mail, command, !string_starts(mail->maillog_file, "/dev/"), true);
+    open_log(mail, command, !string_starts(mail->maillog_file, "/dev/"), true, NULL);
+}
+
+void mail_config_open_tool_log(const struct mail_config *mail, const char *command)
+{
+    open_log(mail, command, !string_starts(mail->maillog_file, "/dev/"), true, command);
 }
 
 void mail_config_open_master_log(const struct mail_config *mail)
 {
-    open_log(mail, "master", true, false);
+    open_log(mail, "master", true, false, NULL);
 }

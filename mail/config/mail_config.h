@@ -22,6 +22,9 @@ void mail_config_open_log(const struct config *config, const struct mail_config 
 /* The same for a command that an operator runs: its lines go to stderr as well. */
 void mail_config_open_command_log(const struct mail_config *mail, const char *command);
 
+/* The same, with the command's bare name on stderr: "postsuper: ABC123: removed". */
+void mail_config_open_tool_log(const struct mail_config *mail, const char *command);
+
 /* For master, and by commands: lines that postlogd cannot take, since it does not run yet, go to maillog_file
  * directly. */
 void mail_config_open_master_log(const struct mail_config *mail);

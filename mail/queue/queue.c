@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mail/queue/queue_internal.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
 
@@ -56,7 +55,7 @@ const char *queue_path(const struct queue_layout *layout, const char *queue, con
     size_t length = (size_t)snprintf(path, QUEUE_PATH_SIZE, "%s/", queue);
     const char *at = hash;
 
-    queue_id_hash_text(id, hash);
+    queue_id_hash(id, hash);
     for (int i = 0; i < depth && length + 3 < QUEUE_PATH_SIZE; i++) {
         path[length++] = *at != '\0' ? *at++ : '_';
         path[length++] = '/';

@@ -46,6 +46,9 @@ void queue_id_make(bool long_form, const struct timespec *when, ino_t inode, cha
 /* Does the ID name this inode? */
 bool queue_id_matches(const char *id, ino_t inode);
 
+/* The text whose first characters name an ID's subdirectories: so that long IDs spread as short ones do. */
+void queue_id_hash(const char *id, char hash[QUEUE_ID_SIZE]);
+
 /* "deferred/A/AB12..." or "active/AB12..." */
 const char *queue_path(const struct queue_layout *layout, const char *queue, const char *id, char path[QUEUE_PATH_SIZE]);
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "mail/queue/queue.h"
-#include "mail/queue/queue_internal.h"
 #include "util/base/text.h"
 
 /* No vowels, so that no ID spells a word. The letter z separates the inode, which is written without it. */
@@ -96,7 +95,7 @@ bool queue_id_matches(const char *id, ino_t inode)
     return *end == '\0' && number == inode;
 }
 
-void queue_id_hash_text(const char *id, char hash[QUEUE_ID_SIZE])
+void queue_id_hash(const char *id, char hash[QUEUE_ID_SIZE])
 {
     uint64_t microseconds, inode;
 

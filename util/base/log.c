@@ -20,7 +20,7 @@ enum { SOCKET_PATIENCE = 500 }; /* milliseconds */
 
 /* A process has one log, as it has one stderr: this is its whole state. */
 static struct {
-    char tag[128];
+    char tag[128], stderr_tag[128];
     char host[128];
     char file_path[1024]; /* "": none */
     mode_t file_mode;
@@ -31,7 +31,8 @@ static struct {
     bool also_stderr;
     bool stalled; /* the socket's reader did not come in time */
     log_sink_fn *sink;
-} state = {.target = LOG_TARGET_STDERR, .socket = -1, .file = -1};
+    int exit_status; /* of die */
+} state = {.target = LOG_TARGET_STDERR, .socket = -1, .file = -1, .exit_status = 1};
 
 static const char *const level_words[] = {"", "warning: ", "error: ", "fatal: ", "panic: "};
 static const int level_priorities[] = {LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT};
@@ -53,6 +54,8 @@ static void log_connect_socket(const char *path)
 void log_open(const struct log_settings *settings)
 {
     snprintf(state.tag, sizeof state.tag, "%s", settings->tag);
+    snprintf(state.stderr_tag, sizeof state.stderr_tag, "%s",
+             settings->stderr_tag != NULL ? settings->stderr_tag : settings->tag);
     if (gethostname(state.host, sizeof state.host - 1) != 0)
         strcpy(state.host, "localhost");
     state.host[strcspn(state.host, ".")] = '\0';
@@ -134,7 +137,8 @@ static void log_write(enum log_level level, const struct log_context *context, c
     if (state.sink != NULL)
         state.sink(level, text);
     if (state.target == LOG_TARGET_STDERR || state.also_stderr)
-        fprintf(stderr, "%s%s%s%s\n", state.tag, *state.tag != '\0' ? ": " : "", level_words[level], text);
+        fprintf(stderr, "%s%s%s%s\n", state.stderr_tag, *state.stderr_tag != '\0' ? ": " : "", level_words[level],
+                text);
     if (state.target == LOG_TARGET_SYSLOG)
         syslog(level_priorities[level] | state.facility, "%s%s", level_words[level], text);
     if (state.target == LOG_TARGET_SOCKET)
@@ -197,5 +201,10 @@ void die(const char *format, ...)
     va_start(arguments, format);
     log_write(LOG_LEVEL_FATAL, NULL, format, arguments);
     va_end(arguments);
-    exit(1);
+    exit(state.exit_status);
+}
+
+void log_set_exit_status(int status)
+{
+    state.exit_status = status;
 }

@@ -31,6 +31,7 @@ struct log_settings {
     const char *file_path;   /* where lines go that the socket does not take; NULL: to syslog */
     unsigned file_mode;      /* of the file when it has to be made */
     bool also_stderr;        /* commands on a terminal: both */
+    const char *stderr_tag;  /* what lines on stderr start with; NULL: the tag. Copied */
 };
 
 /* May be called again: the newest settings hold. Until the first call lines go to stderr. */
@@ -49,7 +50,9 @@ void log_set_verbosity(int level);
 int log_verbosity(void);
 void log_debug(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A bad environment at start: says why and exits with status 1. Before readiness only, and in commands. */
+/* A bad environment at start: says why and exits with status 1 (or what log_set_exit_status said). Before readiness
+ * only, and in commands. */
 void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void log_set_exit_status(int status);
 
 #endif

@@ -1,0 +1,193 @@
+/* postsuper - maintains the queue (postsuper(1)). */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/queue_operation.h"
+#include "util/base/log.h"
+#include "util/base/memory.h"
+#include "util/base/text.h"
+
+/* One kind of operation and what it was asked for. */
+struct wish {
+    const char **ids;
+    size_t count;
+    bool asked, all;
+};
+
+struct request {
+    const char *directory;
+    int repair;
+    struct wish wishes[OPERATION_KINDS];
+    const char *const *queues; /* NULL: the usual ones */
+};
+
+static void usage(void)
+{
+    die("usage: postsuper [-c config_dir] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or "
+        "un-hold)] [-h queue_id (hold)] [-H queue_id (un-hold)] [-p (purge temporary files)] [-r queue_id (requeue)] "
+        "[-s (structure fix)] [-S (redundant structure fix)][-v (verbose)] [queue...]");
+}
+
+/* ---- who ---- */
+
+/* Files are touched with the rights of their owner, so that nothing in the queue can lead elsewhere. */
+static void become_owner(const struct mail_config *mail)
+{
+    const struct passwd *owner = getpwnam(mail->mail_owner);
+
+    if (owner == NULL)
+        die("mail_owner: unknown user %s", mail->mail_owner);
+    if (geteuid() == owner->pw_uid)
+        return;
+    if (geteuid() != 0)
+        die("use of this command is reserved for the superuser");
+    if (setgroups(1, &owner->pw_gid) < 0 || setgid(owner->pw_gid) < 0 || setuid(owner->pw_uid) < 0)
+        die("become user %s: %s", mail->mail_owner, strerror(errno));
+}
+
+/* ---- options ---- */
+
+static void wish_for(struct request *request, enum queue_operation_kind kind, const char *id)
+{
+    struct wish *wish = &request->wishes[kind];
+
+    wish->asked = true;
+    if (string_equal(id, "ALL")) {
+        wish->all = true;
+        return;
+    }
+    wish->ids = memory_resize(wish->ids, (wish->count + 1) * sizeof *wish->ids);
+    wish->ids[wish->count++] = id;
+}
+
+static void take_option(struct request *request, int option)
+{
+    switch (option) {
+    case 'c': request->directory = optarg; break;
+    case 'd': wish_for(request, OPERATION_DELETE, optarg); break;
+    case 'e': wish_for(request, OPERATION_EXPIRE, optarg); break;
+    case 'f': wish_for(request, OPERATION_EXPIRE_RELEASE, optarg); break;
+    case 'h': wish_for(request, OPERATION_HOLD, optarg); break;
+    case 'H': wish_for(request, OPERATION_RELEASE, optarg); break;
+    case 'r': wish_for(request, OPERATION_REQUEUE, optarg); break;
+    case 'p': request->repair |= REPAIR_PURGE; break;
+    case 's': request->repair |= REPAIR_STRUCTURE; break;
+    case 'S': request->repair |= REPAIR_STRUCTURE | REPAIR_LONG_NAMES; break;
+    case 'v': log_set_verbosity(log_verbosity() + 1); break;
+    default: usage();
+    }
+}
+
+static void take_queues(struct request *request, char **names)
+{
+    if (*names == NULL)
+        return;
+    for (char **name = names; *name != NULL; name++)
+        if (!queue_operation_knows(*name))
+            die("invalid directory name: %s", *name);
+    request->queues = (const char *const *)names;
+}
+
+/* ---- work ---- */
+
+static void run_stdin(struct queue_command *command, enum queue_operation_kind kind, const char *const *queues,
+                      struct queue_operation_counts *counts)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t length;
+
+    while ((length = getline(&line, &room, stdin)) >= 0) {
+        if (length > 0 && line[length - 1] == '\n')
+            line[length - 1] = '\0';
+        if (string_equal(line, "ALL"))
+            queue_operation_all(command, kind, queues, counts);
+        else
+            queue_operation_one(command, kind, line, queues, counts);
+    }
+    free(line);
+}
+
+static void fulfil(struct queue_command *command, enum queue_operation_kind kind, const struct request *request,
+                   struct queue_operation_counts *counts)
+{
+    const struct wish *wish = &request->wishes[kind];
+
+    if (wish->all)
+        queue_operation_all(command, kind, request->queues, counts);
+    for (size_t i = 0; i < wish->count; i++)
+        if (string_equal(wish->ids[i], "-"))
+            run_stdin(command, kind, request->queues, counts);
+        else
+            queue_operation_one(command, kind, wish->ids[i], request->queues, counts);
+}
+
+static void report(bool asked, const char *what, size_t count)
+{
+    if (asked)
+        log_info(NULL, "%s: %zu message%s", what, count, count == 1 ? "" : "s");
+}
+
+static void report_all(const struct request *request, const struct queue_operation_counts *counts)
+{
+    const struct wish *wishes = request->wishes;
+
+    report(wishes[OPERATION_REQUEUE].asked, "Requeued", counts->requeued);
+    report(wishes[OPERATION_DELETE].asked, "Deleted", counts->deleted);
+    report(wishes[OPERATION_EXPIRE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Force-expired", counts->expired);
+    report(wishes[OPERATION_HOLD].asked, "Placed on hold", counts->held);
+    report(wishes[OPERATION_RELEASE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Released from hold",
+           counts->released);
+    report(counts->renamed > 0, "Renamed to match inode number", counts->renamed);
+    if (counts->renamed > 0)
+        log_warning(NULL, "QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
+}
+
+/* Nobody needs to be there to hear it: mail that waits is found in the end. */
+static void tell_services(const struct mail_config *mail, const struct queue_operation_counts *counts)
+{
+    char *qmgr = memory_format("public/%s", mail->queue_service_name);
+    char *pickup = memory_format("public/%s", mail->pickup_service_name);
+
+    if (counts->requeued > 0)
+        queue_command_trigger(pickup, "W");
+    if (counts->released > 0 || counts->expired > 0)
+        queue_command_trigger(qmgr, "D");
+    free(qmgr);
+    free(pickup);
+}
+
+int main(int argc, char **argv)
+{
+    struct queue_command command;
+    struct request request = {0};
+    struct queue_operation_counts counts = {0};
+    bool asked = false;
+    int option;
+
+    queue_command_start(&command, "postsuper", argv);
+    while ((option = getopt(argc, argv, "c:d:e:f:h:H:pr:sSv")) > 0)
+        take_option(&request, option);
+    take_queues(&request, argv + optind);
+    queue_command_configure(&command, request.directory);
+    become_owner(&command.mail);
+    queue_command_enter_queue(&command);
+    for (size_t i = 0; i < OPERATION_KINDS; i++)
+        asked = asked || request.wishes[i].asked;
+    if (!asked && request.repair == 0)
+        request.repair = REPAIR_PURGE | REPAIR_STRUCTURE;
+    queue_repair(&command, request.repair, request.queues, &counts);
+    for (size_t i = 0; i < OPERATION_KINDS; i++)
+        fulfil(&command, (enum queue_operation_kind)i, &request, &counts);
+    report_all(&request, &counts);
+    tell_services(&command.mail, &counts);
+    for (size_t i = 0; i < OPERATION_KINDS; i++)
+        free(request.wishes[i].ids);
+    queue_command_end(&command);
+    return 0;
+}

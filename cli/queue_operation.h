@@ -1,0 +1,39 @@
+/* queue_operation - what postsuper does to messages: delete, hold, release, requeue, expire; and to the queue as a
+ * whole: purge what a crash left, repair names and places. Works in queue_directory. */
+#ifndef CLI_QUEUE_OPERATION_H
+#define CLI_QUEUE_OPERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/queue_command.h"
+
+enum queue_operation_kind {
+    OPERATION_REQUEUE,
+    OPERATION_DELETE,
+    OPERATION_EXPIRE,
+    OPERATION_EXPIRE_RELEASE, /* and out of hold */
+    OPERATION_HOLD,
+    OPERATION_RELEASE,
+    OPERATION_KINDS,
+};
+
+/* How many messages something was done to. */
+struct queue_operation_counts {
+    size_t requeued, deleted, expired, held, released, renamed;
+};
+
+/* queues: where to look, NULL for the usual ones of the operation; NULL ends. Logs a line when something was done. */
+void queue_operation_one(struct queue_command *command, enum queue_operation_kind kind, const char *id,
+                         const char *const *queues, struct queue_operation_counts *counts);
+/* The same to all messages of the queues, without a line for each. */
+void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind, const char *const *queues,
+                         struct queue_operation_counts *counts);
+
+bool queue_operation_knows(const char *queue); /* a directory that postsuper works on */
+
+enum { REPAIR_PURGE = 1, REPAIR_STRUCTURE = 2, REPAIR_LONG_NAMES = 4 /* long IDs must match the inode as well */ };
+void queue_repair(struct queue_command *command, int what, const char *const *queues,
+                  struct queue_operation_counts *counts);
+
+#endif

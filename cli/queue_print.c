@@ -1,0 +1,155 @@
+#include "cli/queue_print.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "util/base/text.h"
+
+enum { SHORT_ID_WIDTH = 11, REASON_COLUMN = 76 };
+
+/* ---- for people ---- */
+
+static void print_header(bool long_ids)
+{
+    if (long_ids)
+        printf("%-17s %8s %19s %s\n", "----Queue ID-----", "--Size--", "---Arrival Time----", "--Sender/Recipient------");
+    else
+        puts("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------");
+}
+
+static bool text_entry(void *context, const struct queue_entry *entry)
+{
+    struct queue_print *print = context;
+    bool long_id = queue_id_is_long(entry->queue_id);
+    time_t when = (time_t)entry->arrival_time;
+    char id[QUEUE_ID_SIZE + 2], stamp[64] = "";
+    const char *mark = string_equal(entry->queue_name, QUEUE_ACTIVE) ? "*"
+                       : string_equal(entry->queue_name, QUEUE_HOLD) ? "!"
+                                                                     : "";
+    struct tm local;
+
+    if (print->messages++ == 0)
+        print_header(long_id);
+    else
+        putchar('\n');
+    print->bytes += entry->size;
+    text_clear(&print->reason);
+    if (localtime_r(&when, &local) != NULL)
+        strftime(stamp, sizeof stamp, "%a %b %e %H:%M:%S %Y", &local);
+    snprintf(id, sizeof id, "%s%s%s", entry->queue_id, mark, entry->forced_expire ? "#" : "");
+    if (long_id)
+        printf("%-17s %8lld %19.19s %s\n", id, (long long)entry->size, stamp, entry->sender);
+    else
+        printf("%-11s %7lld %20.20s %s\n", id, (long long)entry->size, stamp, entry->sender);
+    return true;
+}
+
+static bool text_recipient(void *context, const struct queue_entry_recipient *recipient)
+{
+    struct queue_print *print = context;
+    int indent = REASON_COLUMN - (int)strlen(recipient->reason);
+
+    /* What holds for several recipients in a row stands once above them. */
+    if (*recipient->reason != '\0' && !string_equal(recipient->reason, text_string(&print->reason)))
+        printf("%*s(%s)\n", indent > 0 ? indent : 0, "", recipient->reason);
+    text_clear(&print->reason);
+    text_append(&print->reason, recipient->reason);
+    printf("%41s%s\n", "", recipient->address);
+    return true;
+}
+
+static bool text_end(void *context)
+{
+    (void)context;
+    return ferror(stdout) == 0;
+}
+
+/* ---- for programs ---- */
+
+/* A JSON string (RFC 8259 section 7). What is not UTF-8 has no form there: each such byte becomes '?'. */
+static void print_string(const char *string)
+{
+    bool valid = string_valid_utf8(string, strlen(string));
+
+    putchar('"');
+    for (; *string != '\0'; string++) {
+        unsigned char c = (unsigned char)*string;
+
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c < 32)
+            printf(c == '\n' ? "\\n" : c == '\t' ? "\\t" : c == '\r' ? "\\r" : c == '\b' ? "\\b" : c == '\f' ? "\\f" : "\\u%04X", c);
+        else
+            putchar(c >= 0x80 && !valid ? '?' : c);
+    }
+    putchar('"');
+}
+
+static void print_member(const char *name, const char *value)
+{
+    printf("\"%s\": ", name);
+    print_string(value);
+}
+
+static bool json_entry(void *context, const struct queue_entry *entry)
+{
+    struct queue_print *print = context;
+
+    print->messages++;
+    print->recipients = 0;
+    putchar('{');
+    print_member("queue_name", entry->queue_name);
+    fputs(", ", stdout);
+    print_member("queue_id", entry->queue_id);
+    printf(", \"arrival_time\": %lld, \"message_size\": %lld, \"forced_expire\": %s, ", (long long)entry->arrival_time,
+           (long long)entry->size, entry->forced_expire ? "true" : "false");
+    print_member("sender", entry->sender);
+    fputs(", \"recipients\": [", stdout);
+    return true;
+}
+
+static bool json_recipient(void *context, const struct queue_entry_recipient *recipient)
+{
+    struct queue_print *print = context;
+
+    fputs(print->recipients++ > 0 ? ", {" : "{", stdout);
+    if (*recipient->original != '\0' && !string_equal(recipient->original, recipient->address)) {
+        print_member("orig_address", recipient->original);
+        fputs(", ", stdout);
+    }
+    print_member("address", recipient->address);
+    if (*recipient->reason != '\0') {
+        fputs(", ", stdout);
+        print_member(string_equal(recipient->log_class, QUEUE_BOUNCE) ? "bounce_reason" : "delay_reason",
+                     recipient->reason);
+    }
+    putchar('}');
+    return true;
+}
+
+static bool json_end(void *context)
+{
+    (void)context;
+    puts("]}");
+    return ferror(stdout) == 0;
+}
+
+struct queue_listing queue_print_listing(struct queue_print *print)
+{
+    if (print->json)
+        return (struct queue_listing){json_entry, json_recipient, json_end, print};
+    return (struct queue_listing){text_entry, text_recipient, text_end, print};
+}
+
+void queue_print_end(struct queue_print *print)
+{
+    text_free(&print->reason);
+    if (print->json)
+        return;
+    if (print->messages == 0)
+        puts("Mail queue is empty");
+    else
+        printf("\n-- %lld Kbytes in %zu Request%s.\n", (long long)(print->bytes / 1024), print->messages,
+               print->messages == 1 ? "" : "s");
+}

@@ -1,0 +1,26 @@
+/* queue_print - the queue as people (mailq) and as programs (JSON lines) read it. */
+#ifndef CLI_QUEUE_PRINT_H
+#define CLI_QUEUE_PRINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mail/queue/queue_listing.h"
+#include "util/base/text.h"
+
+struct queue_print {
+    bool json;
+    size_t messages;
+    int64_t bytes;
+    size_t recipients;  /* of the message at hand */
+    struct text reason; /* of the recipient before */
+};
+
+/* Callbacks that print to stdout. */
+struct queue_listing queue_print_listing(struct queue_print *print);
+
+/* After the last message: the totals. */
+void queue_print_end(struct queue_print *print);
+
+#endif

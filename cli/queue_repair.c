@@ -1,0 +1,254 @@
+/* Names and places of queue files: after a restore from backup inodes have changed, after a change of
+ * hash_queue_names files are in the wrong directory. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/queue_operation.h"
+#include "util/base/log.h"
+#include "util/base/memory.h"
+#include "util/base/text.h"
+
+enum { TEMPORARY_AGE = 7 * 24 * 3600 }; /* seconds after which nobody is writing a file any more */
+
+/* A new name carries this until all old names are out of the way: two files may have swapped theirs. */
+static const char pending_suffix[] = "#";
+
+static const char *const message_queues[] = {QUEUE_MAILDROP, QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD,
+                                             NULL};
+static const char *const other_queues[] = {QUEUE_DEFER, QUEUE_BOUNCE, QUEUE_TRACE, "flush", "corrupt", "saved", NULL};
+static const char *const log_queues[] = {QUEUE_BOUNCE, QUEUE_DEFER, QUEUE_TRACE, NULL};
+
+static bool is_in(const char *const *list, const char *queue)
+{
+    for (; *list != NULL; list++)
+        if (string_equal(*list, queue))
+            return true;
+    return false;
+}
+
+bool queue_operation_knows(const char *queue)
+{
+    return is_in(message_queues, queue) || is_in(other_queues, queue);
+}
+
+/* ---- every file of a queue, whatever its name ---- */
+
+struct walk {
+    struct queue_command *command;
+    const char *queue;
+    int what;
+    bool messages; /* not logs */
+    struct queue_operation_counts *counts;
+    void (*file)(struct walk *walk, const char *path, const char *name);
+};
+
+static void walk_directory(struct walk *walk, const char *directory)
+{
+    DIR *stream = opendir(directory);
+    struct dirent *entry;
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL) {
+        char *path;
+        struct stat file;
+
+        if (string_equal(entry->d_name, ".") || string_equal(entry->d_name, ".."))
+            continue;
+        path = memory_format("%s/%s", directory, entry->d_name);
+        if (lstat(path, &file) == 0 && S_ISDIR(file.st_mode)) {
+            if (strlen(entry->d_name) == 1)
+                walk_directory(walk, path);
+            else
+                log_warning(NULL, "bogus directory: %s", path);
+        } else {
+            walk->file(walk, path, entry->d_name);
+        }
+        free(path);
+    }
+    if (stream != NULL)
+        closedir(stream);
+}
+
+/* ---- purge ---- */
+
+static void purge_file(struct walk *walk, const char *path, const char *name)
+{
+    struct stat file;
+
+    (void)name;
+    if (!walk->messages || lstat(path, &file) < 0 || !S_ISREG(file.st_mode) || (file.st_mode & S_IXUSR) != 0)
+        return;
+    if (time(NULL) - file.st_mtime > TEMPORARY_AGE && unlink(path) < 0)
+        log_warning(NULL, "remove %s: %s", path, strerror(errno));
+}
+
+/* ---- names ---- */
+
+static void rename_file(const char *from, const char *to)
+{
+    if (rename(from, to) < 0 && errno != ENOENT)
+        log_warning(NULL, "rename %s to %s: %s", from, to, strerror(errno));
+}
+
+/* The time in an ID, to the microsecond for a long one; a short one knows no seconds. */
+static struct timespec time_in(const char *id)
+{
+    char digits[6] = "";
+    struct timespec when = {0};
+
+    if (queue_id_is_long(id)) {
+        char hash[QUEUE_ID_SIZE];
+
+        queue_id_hash(id, hash);
+        memcpy(digits, hash, 5);
+    } else {
+        memcpy(digits, id, 5);
+    }
+    when.tv_nsec = strtol(digits, NULL, 16) * 1000;
+    return when;
+}
+
+/* The ID that the file should have. False: it has it. */
+static bool right_id(const struct walk *walk, const char *id, const struct stat *file, char fixed[QUEUE_ID_SIZE])
+{
+    bool is_long = queue_id_is_long(id), keep_long = walk->command->mail.enable_long_queue_ids;
+    struct timespec when = time_in(id);
+
+    if (is_long && keep_long) {
+        if (!(walk->what & REPAIR_LONG_NAMES) || queue_id_matches(id, file->st_ino))
+            return false;
+        queue_id_make(true, &when, file->st_ino, fixed);
+        /* The part before the inode stays: it is what makes the ID unique in time. */
+        memcpy(fixed, id, (size_t)(strrchr(id, 'z') - id));
+        return true;
+    }
+    if (!is_long && queue_id_matches(id, file->st_ino))
+        return false;
+    queue_id_make(false, &when, file->st_ino, fixed);
+    return true;
+}
+
+static void rename_logs(struct queue_command *command, const char *id, const char *fixed)
+{
+    char from[QUEUE_PATH_SIZE], to[QUEUE_PATH_SIZE];
+
+    for (const char *const *log = log_queues; *log != NULL; log++) {
+        char *pending;
+
+        queue_path(command->layout, *log, id, from);
+        if (access(from, F_OK) < 0)
+            continue;
+        /* Under the old ID's directory, where it certainly is one. */
+        snprintf(to, sizeof to, "%.*s", (int)(strrchr(from, '/') - from), from);
+        pending = memory_format("%s/%s%s", to, fixed, pending_suffix);
+        rename_file(from, pending);
+        free(pending);
+    }
+}
+
+static void fix_name(struct walk *walk, const char *path, const char *name)
+{
+    char fixed[QUEUE_ID_SIZE], *pending;
+    struct stat file;
+
+    if (!queue_id_valid(name)) {
+        if (!string_ends(name, pending_suffix) && walk->messages)
+            log_warning(NULL, "bogus file name: %s", path);
+        return;
+    }
+    if (!walk->messages || lstat(path, &file) < 0 || !S_ISREG(file.st_mode) || !right_id(walk, name, &file, fixed))
+        return;
+    pending = memory_format("%.*s/%s%s", (int)(strrchr(path, '/') - path), path, fixed, pending_suffix);
+    rename_logs(walk->command, name, fixed);
+    rename_file(path, pending);
+    walk->counts->renamed++;
+    free(pending);
+}
+
+/* ---- places ---- */
+
+static bool make_directories(const char *path)
+{
+    char *copy = memory_copy_string(path);
+    bool good = true;
+
+    for (char *slash = strchr(copy, '/'); good && slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        good = mkdir(copy, 0700) == 0 || errno == EEXIST;
+        *slash = '/';
+    }
+    free(copy);
+    return good;
+}
+
+static void fix_place(struct walk *walk, const char *path, const char *name)
+{
+    char id[QUEUE_ID_SIZE + 1], right[QUEUE_PATH_SIZE];
+
+    if (strlen(name) >= sizeof id)
+        return;
+    strcpy(id, name);
+    if (string_ends(id, pending_suffix))
+        id[strlen(id) - strlen(pending_suffix)] = '\0';
+    if (!queue_id_valid(id) || string_equal(queue_path(walk->command->layout, walk->queue, id, right), path))
+        return;
+    if (make_directories(right))
+        rename_file(path, right);
+}
+
+/* Subdirectories that hold nothing any more; those that do refuse to go. */
+static void remove_empty_directories(const char *directory, bool itself)
+{
+    DIR *stream = opendir(directory);
+    struct dirent *entry;
+
+    while (stream != NULL && (entry = readdir(stream)) != NULL)
+        if (strlen(entry->d_name) == 1 && entry->d_name[0] != '.') {
+            char *path = memory_format("%s/%s", directory, entry->d_name);
+
+            remove_empty_directories(path, true);
+            free(path);
+        }
+    if (stream != NULL)
+        closedir(stream);
+    if (itself)
+        (void)!rmdir(directory);
+}
+
+/* ---- all of it ---- */
+
+static void walk_queues(struct queue_command *command, int what, const char *const *queues,
+                        struct queue_operation_counts *counts,
+                        void (*file)(struct walk *walk, const char *path, const char *name))
+{
+    for (; *queues != NULL; queues++) {
+        struct walk walk = {command, *queues, what, is_in(message_queues, *queues), counts, file};
+
+        if (walk.messages || is_in(log_queues, *queues))
+            walk_directory(&walk, *queues);
+    }
+}
+
+void queue_repair(struct queue_command *command, int what, const char *const *queues,
+                  struct queue_operation_counts *counts)
+{
+    static const char *const everything[] = {QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_MAILDROP,
+                                             QUEUE_DEFER, QUEUE_BOUNCE, QUEUE_TRACE, NULL};
+
+    if (queues == NULL)
+        queues = everything;
+    if (what & REPAIR_PURGE)
+        walk_queues(command, what, queues, counts, purge_file);
+    if (!(what & (REPAIR_STRUCTURE | REPAIR_LONG_NAMES)))
+        return;
+    walk_queues(command, what, queues, counts, fix_name);
+    /* Logs were renamed with their messages, so they are looked at as well. */
+    walk_queues(command, what, everything, counts, fix_place);
+    for (const char *const *queue = everything; *queue != NULL; queue++)
+        remove_empty_directories(*queue, false);
+}

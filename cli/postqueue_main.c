@@ -146,7 +146,7 @@ static bool read_list(int fd, const struct queue_listing *listing)
 
 static void list_queue(struct queue_command *command, bool json)
 {
-    struct queue_print print = {.json = json};
+    struct queue_print print = {.json = json, .long_ids = command->mail.enable_long_queue_ids};
     const struct queue_listing listing = queue_print_listing(&print);
     char *path = memory_format("public/%s", command->mail.showq_service_name);
     int fd;

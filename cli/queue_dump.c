@@ -132,11 +132,6 @@ static bool in_content(const struct dump *dump)
     return dump->segment == SEGMENT_HEADER || dump->segment == SEGMENT_BODY;
 }
 
-static bool is_text(const struct record *record)
-{
-    return record->type == RECORD_LINE || record->type == RECORD_LINE_PART;
-}
-
 static void print_record(struct dump *dump, const struct record *record)
 {
     switch (record->type) {
@@ -162,7 +157,10 @@ static void print_record(struct dump *dump, const struct record *record)
 /* What a file starts with when it is one of ours. */
 static bool plausible_start(const struct record *record)
 {
-    return record_type_name(record->type) != NULL && !is_text(record);
+    static const char types[] = {RECORD_SIZE,   RECORD_TIME,      RECORD_CREATE_TIME, RECORD_FULL_NAME,
+                                 RECORD_SENDER, RECORD_ATTRIBUTE, RECORD_MESSAGE};
+
+    return memchr(types, record->type, sizeof types) != NULL;
 }
 
 static void fail_reading(const char *name, enum record_status status)

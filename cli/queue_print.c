@@ -6,7 +6,7 @@
 
 #include "util/base/text.h"
 
-enum { SHORT_ID_WIDTH = 11, REASON_COLUMN = 76 };
+enum { REASON_COLUMN = 76, SHORT_COLUMN = 41, LONG_COLUMN = 47 };
 
 /* ---- for people ---- */
 
@@ -21,7 +21,6 @@ static void print_header(bool long_ids)
 static bool text_entry(void *context, const struct queue_entry *entry)
 {
     struct queue_print *print = context;
-    bool long_id = queue_id_is_long(entry->queue_id);
     time_t when = (time_t)entry->arrival_time;
     char id[QUEUE_ID_SIZE + 2], stamp[64] = "";
     const char *mark = string_equal(entry->queue_name, QUEUE_ACTIVE) ? "*"
@@ -30,7 +29,7 @@ static bool text_entry(void *context, const struct queue_entry *entry)
     struct tm local;
 
     if (print->messages++ == 0)
-        print_header(long_id);
+        print_header(print->long_ids);
     else
         putchar('\n');
     print->bytes += entry->size;
@@ -38,7 +37,7 @@ static bool text_entry(void *context, const struct queue_entry *entry)
     if (localtime_r(&when, &local) != NULL)
         strftime(stamp, sizeof stamp, "%a %b %e %H:%M:%S %Y", &local);
     snprintf(id, sizeof id, "%s%s%s", entry->queue_id, mark, entry->forced_expire ? "#" : "");
-    if (long_id)
+    if (print->long_ids)
         printf("%-17s %8lld %19.19s %s\n", id, (long long)entry->size, stamp, entry->sender);
     else
         printf("%-11s %7lld %20.20s %s\n", id, (long long)entry->size, stamp, entry->sender);
@@ -48,14 +47,16 @@ static bool text_entry(void *context, const struct queue_entry *entry)
 static bool text_recipient(void *context, const struct queue_entry_recipient *recipient)
 {
     struct queue_print *print = context;
-    int indent = REASON_COLUMN - (int)strlen(recipient->reason);
+    bool known = *recipient->reason != '\0';
+    const char *reason = known ? recipient->reason : "reason unavailable";
+    int indent = REASON_COLUMN - (int)strlen(reason);
 
     /* What holds for several recipients in a row stands once above them. */
-    if (*recipient->reason != '\0' && !string_equal(recipient->reason, text_string(&print->reason)))
-        printf("%*s(%s)\n", indent > 0 ? indent : 0, "", recipient->reason);
+    if ((known || print->reason.length > 0) && !string_equal(recipient->reason, text_string(&print->reason)))
+        printf("%*s(%s)\n", indent > 0 ? indent : 0, "", reason);
     text_clear(&print->reason);
     text_append(&print->reason, recipient->reason);
-    printf("%41s%s\n", "", recipient->address);
+    printf("%*s%s\n", print->long_ids ? LONG_COLUMN : SHORT_COLUMN, "", recipient->address);
     return true;
 }
 

@@ -10,7 +10,7 @@
 #include "util/base/text.h"
 
 struct queue_print {
-    bool json;
+    bool json, long_ids; /* wider columns */
     size_t messages;
     int64_t bytes;
     size_t recipients;  /* of the message at hand */

@@ -446,6 +446,76 @@ static void channel_survives_damaged_frames(void **unused)
     with_listener(send_damage);
 }
 
+/* ---- a peer that never lets us wait ---- */
+
+struct flood {
+    struct stream *stream;
+    enum stream_status status;
+    int others; /* turns that another task got meanwhile */
+    bool over;
+};
+
+static ssize_t read_zeros(void *state, void *bytes, size_t length, bool *crosswise)
+{
+    (void)state;
+    *crosswise = false;
+    memset(bytes, 0, length);
+    return (ssize_t)length;
+}
+
+static void close_nothing(void *state)
+{
+    (void)state;
+}
+
+static int make_socket(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void read_flood(void *argument)
+{
+    struct flood *flood = argument;
+    struct text line = {0};
+
+    stream_set_deadline(flood->stream, deadline_in(300 * MILLISECONDS));
+    flood->status = stream_read_line(flood->stream, &line, 100, NULL);
+    flood->over = true;
+    text_free(&line);
+    stream_free(flood->stream);
+}
+
+static void count_turns(void *argument)
+{
+    struct flood *flood = argument;
+
+    while (!flood->over) {
+        flood->others++;
+        task_sleep(1 * MILLISECONDS);
+    }
+    loop_stop();
+}
+
+static void flood_ends_at_its_deadline(void **state)
+{
+    struct flood flood = {0};
+    const struct stream_transport endless = {read_zeros, NULL, close_nothing};
+
+    (void)state;
+    loop_start();
+    flood.stream = stream_new(make_socket());
+    stream_set_transport(flood.stream, &endless, NULL);
+    task_start(read_flood, &flood);
+    task_start(count_turns, &flood);
+    loop_run();
+    loop_end();
+    assert_int_equal(flood.status, STREAM_TIMEOUT);
+    assert_true(flood.others > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +526,7 @@ int main(void)
         cmocka_unit_test(offloaded_calls_all_run),
         cmocka_unit_test(stream_reads_lines),
         cmocka_unit_test(stream_carries_more_than_its_buffers),
+        cmocka_unit_test(flood_ends_at_its_deadline),
         cmocka_unit_test(channel_carries_many_calls),
         cmocka_unit_test(channel_leaves_after_its_calls),
         cmocka_unit_test(channel_refuses_another_protocol),

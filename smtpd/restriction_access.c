@@ -13,15 +13,24 @@ static int parent_keys(const struct judge *judge)
     return match_parent_flag(parents, "smtpd_access_maps") != 0 ? LOOKUP_PARENTS : LOOKUP_DOT_PARENTS;
 }
 
+/* The table has said why it could not answer. */
+static enum judgement lookup_failed(struct judge *judge, const struct restriction *restriction,
+                                    enum restriction_list_kind about, const char *key)
+{
+    log_warning(NULL, "%s lookup error for \"%s\"", restriction->argument, key);
+    return judge_reject(judge, 451, "4.3.5", "%s: %s rejected: Server configuration error",
+                        judge_subject(judge, about), judge_class(about));
+}
+
 /* Applies what a lookup gave; text is the caller's. */
 static enum judgement apply(struct judge *judge, const struct restriction *restriction,
                             enum restriction_list_kind about, const char *key, enum table_result found,
-                            struct text *value, const struct error *error)
+                            struct text *value)
 {
     enum judgement result = JUDGE_DUNNO;
 
     if (found == TABLE_ERROR)
-        result = judge_lookup_failed(judge, judge_subject(judge, about), error);
+        result = lookup_failed(judge, restriction, about, key);
     else if (found == TABLE_FOUND)
         result = access_judge(judge, about, restriction->argument, key, arena_copy(judge->arena, text_string(value)));
     text_free(value);
@@ -36,7 +45,7 @@ static enum judgement check_name(struct judge *judge, const struct restriction *
     enum table_result found =
         domain_lookup(restriction->tables, name, LOOKUP_DOMAIN | parent_keys(judge), &value, &error);
 
-    return apply(judge, restriction, about, name, found, &value, &error);
+    return apply(judge, restriction, about, name, found, &value);
 }
 
 /* 192.0.2.1, then 192.0.2, 192.0, 192; the same with the groups of an IPv6 address. */
@@ -69,7 +78,7 @@ static enum judgement check_address(struct judge *judge, const struct restrictio
     struct error error;
     enum table_result found = address_block_lookup(restriction->tables, address, &value, &error);
 
-    return apply(judge, restriction, CLIENT_RESTRICTIONS, address, found, &value, &error);
+    return apply(judge, restriction, CLIENT_RESTRICTIONS, address, found, &value);
 }
 
 static enum judgement check_client(struct judge *judge, const struct restriction *restriction, const char *name)
@@ -120,7 +129,7 @@ static enum judgement check_mailbox(struct judge *judge, const struct restrictio
     enum table_result found = address_lookup(restriction->tables, key, keys,
                                              judge->session->smtpd->mail->recipient_delimiter, &value, NULL, &error);
 
-    return apply(judge, restriction, about, key, found, &value, &error);
+    return apply(judge, restriction, about, key, found, &value);
 }
 
 enum judgement restriction_check_sender_access(struct judge *judge, const struct restriction *restriction)

@@ -13,7 +13,9 @@
 
 #include "mail/service/internal.h"
 #include "mail/service/protocol.h"
+#include "util/base/clock.h"
 #include "util/base/memory.h"
+#include "util/table/table.h"
 #include "util/task/loop.h"
 
 enum { ACCEPTS_A_TURN = 16, DATAGRAMS_A_TURN = 100, DATAGRAM_LIMIT = 65536, TRIGGER_LIMIT = 1024 };
@@ -28,6 +30,8 @@ struct server {
     long served;                   /* since the start */
     bool accepting, finishing;
     struct loop_timer *idle;
+    struct loop_timer *table_check;
+    int64_t tables_checked; /* when, on the monotonic clock */
     struct loop_timer *watchdog;
     struct channel_group channels;
     char *datagram;
@@ -121,6 +125,45 @@ static void idle_too_long(void *context)
 void service_no_longer_busy(struct service_environment *environment)
 {
     reconsider((struct server *)(void *)((char *)environment - offsetof(struct server, environment)));
+}
+
+/* ---- tables that change ---- */
+
+static const duration table_check_interval = 2 * SECONDS, table_check_pause = 10 * MILLISECONDS;
+
+/* True when a table is not any more what this process has read of it: the process leaves, and master starts
+ * another that reads it anew. Those that are there only once stay. */
+static bool tables_have_changed(struct server *server)
+{
+    const char *changed;
+
+    server->tables_checked = clock_monotonic();
+    if (server->finishing || server->service->keep_running || server->arguments.only_one)
+        return server->finishing;
+    changed = table_first_changed();
+    if (changed == NULL)
+        return false;
+    log_info(NULL, "table %s has changed -- restarting", changed);
+    server->finishing = true;
+    if (server->service->drain != NULL)
+        server->service->drain(&server->environment);
+    return true;
+}
+
+/* Not for each connection of many, but always after a pause. */
+static bool tables_have_changed_lately(struct server *server)
+{
+    return clock_monotonic() - server->tables_checked >= table_check_pause && tables_have_changed(server);
+}
+
+static void check_tables(void *context)
+{
+    struct server *server = context;
+
+    if (tables_have_changed(server))
+        reconsider(server);
+    else
+        loop_timer_set(server->table_check, table_check_interval);
 }
 
 /* ---- connections ---- */
@@ -232,6 +275,10 @@ static void listener_ready(int fd, int events, void *context)
     }
     if (strcmp(server->arguments.type, "fifo") == 0) {
         take_fifo_triggers(server, fd);
+        return;
+    }
+    if (tables_have_changed_lately(server)) {
+        reconsider(server);
         return;
     }
     for (int i = 0; i < ACCEPTS_A_TURN && server->sessions < connection_limit(server) && !used_up(server); i++) {
@@ -369,6 +416,8 @@ int service_main(const struct service *service, int argc, char **argv)
     if (!service_drop_privileges(&server.arguments, server.environment.mail, &error))
         fail_start(&error);
     server.idle = loop_timer_new(idle_too_long, &server);
+    server.table_check = loop_timer_new(check_tables, &server);
+    loop_timer_set(server.table_check, table_check_interval);
     server.watchdog = loop_timer_new(still_turning, &server);
     still_turning(&server);
     loop_watch_new(SERVICE_CONTROL_FD, LOOP_READ, control_ready, &server);

@@ -201,9 +201,12 @@ static void texthash_reads_a_file(void **state)
     expect_said("/t, line 6: record is in \"key: value\" format; is this an alias file?");
     expect_said("/t, line 7: unbalanced '\"' in '\"open z' -- ignoring this line");
     assert_false(table_changed(table));
+    assert_null(table_first_changed());
     write_file("t", "a b\n");
     assert_true(table_changed(table));
+    assert_string_equal(table_first_changed(), name);
     table_close(table);
+    assert_null(table_first_changed());
     free(name);
 }
 

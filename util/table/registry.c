@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/base/clock.h"
+#include "util/base/list.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/table/internal.h"
@@ -36,6 +37,7 @@ enum { TYPE_COUNT = sizeof types / sizeof *types };
 static const duration retry_interval = 10 * SECONDS;
 
 struct table {
+    struct link link; /* in open_tables */
     const struct table_type *type; /* NULL: nobody knows it */
     char *full_name;
     const char *name; /* behind the colon */
@@ -44,6 +46,9 @@ struct table {
     struct deadline retry;
     bool exact;
 };
+
+/* All that this process has open, wherever they belong: the process as a whole is replaced when one changes. */
+static struct list open_tables = {.root = {&open_tables.root, &open_tables.root}};
 
 const char *const *table_types(void)
 {
@@ -98,6 +103,7 @@ static struct table *table_new(const char *type_and_name, struct error *error)
         error_set(&table->reason, "unsupported dictionary type: %.*s", (int)length, type_and_name);
     table->retry = deadline_in(retry_interval);
     open_state(table);
+    list_append(&open_tables, &table->link);
     return table;
 }
 
@@ -126,6 +132,7 @@ void table_close(struct table *table)
 {
     if (table == NULL)
         return;
+    list_remove(&open_tables, &table->link);
     if (table->state != NULL)
         table->type->close(table->state);
     free(table->full_name);
@@ -145,6 +152,18 @@ bool table_is_pattern(const struct table *table)
 bool table_changed(const struct table *table)
 {
     return table->state != NULL && table->type->changed != NULL && table->type->changed(table->state);
+}
+
+const char *table_first_changed(void)
+{
+    list_each(cursor, following, &open_tables)
+    {
+        const struct table *table = list_entry(cursor, struct table, link);
+
+        if (table_changed(table))
+            return table->full_name;
+    }
+    return NULL;
 }
 
 void table_set_exact(struct table *table, bool exact)

@@ -38,6 +38,8 @@ bool table_is_pattern(const struct table *table);
 /* The file behind the table has changed since it was opened, and lookups do not see that: the process should be
  * replaced (or reopen the table). Indexed files are reopened by their own lookups wherever the sandbox lets them. */
 bool table_changed(const struct table *table);
+/* The name of a table of this process that is open and has changed; NULL: none. */
+const char *table_first_changed(void);
 
 /* A list of tables as main.cf writes them, "lmdb:/a, inline:{x=y} pcre:/b", asked one after another. An
  * empty answer is a mistake in the table: it is logged and counts as TABLE_ERROR. */

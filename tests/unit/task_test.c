@@ -403,6 +403,40 @@ static void send_damage(void *argument)
     stop_when_alone(NULL);
 }
 
+/* Goes on for a while after its caller has gone, and after the task that serves the channel was told so. */
+static void slow_call(struct call *call, void *context)
+{
+    static const char body[100000];
+
+    (void)context;
+    for (int i = 0; i < 10; i++) {
+        call_send(call, ECHO_MESSAGE, body, sizeof body);
+        task_sleep(1 * MILLISECONDS);
+    }
+}
+
+static void accept_and_serve_slowly(void *argument)
+{
+    struct peer *peer = argument;
+
+    assert_int_equal(task_wait_readable(peer->listener, deadline_never()), WAIT_READY);
+    channel_serve(stream_new(accept(peer->listener, NULL, NULL)), "echo", 0, slow_call, NULL);
+}
+
+static void leave_without_a_word(void *argument)
+{
+    static const char request[] = "postern echo 1\n\1\0\0\0\1\0\0\0\7\0\0\0x";
+    struct peer *peer = argument;
+    int fd;
+
+    task_start(accept_and_serve_slowly, peer);
+    fd = stream_connect_unix(peer->path, deadline_in(60 * SECONDS));
+    assert_int_equal(write(fd, request, sizeof request - 1), sizeof request - 1);
+    task_sleep(3 * MILLISECONDS);
+    close(fd);
+    stop_when_alone(NULL);
+}
+
 static void with_listener(task_fn *run)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -514,6 +548,10 @@ static void flood_ends_at_its_deadline(void **state)
     loop_end();
     assert_int_equal(flood.status, STREAM_TIMEOUT);
     assert_true(flood.others > 10);
+static void call_outlives_its_channel(void **unused)
+{
+    (void)unused;
+    with_listener(leave_without_a_word);
 }
 
 int main(void)
@@ -529,6 +567,7 @@ int main(void)
         cmocka_unit_test(flood_ends_at_its_deadline),
         cmocka_unit_test(channel_carries_many_calls),
         cmocka_unit_test(channel_leaves_after_its_calls),
+        cmocka_unit_test(call_outlives_its_channel),
         cmocka_unit_test(channel_refuses_another_protocol),
         cmocka_unit_test(channel_survives_damaged_frames),
     };

@@ -199,7 +199,7 @@ static void serve_call_task(void *argument)
     struct channel *channel = call->channel;
     bool ready;
 
-    channel->users++;
+    channel->users++; /* the task that serves the channel may be cancelled before this one ends */
     ready = !channel->limited || task_semaphore_take(&channel->slots, deadline_never()) == WAIT_READY;
     if (ready) {
         channel->serve(call, channel->context);

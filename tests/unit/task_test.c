@@ -548,6 +548,8 @@ static void flood_ends_at_its_deadline(void **state)
     loop_end();
     assert_int_equal(flood.status, STREAM_TIMEOUT);
     assert_true(flood.others > 10);
+}
+
 static void call_outlives_its_channel(void **unused)
 {
     (void)unused;

@@ -144,11 +144,11 @@ static bool worth_keeping(const struct smtp_cache *cache, const struct smtp_dest
     stream_buffered(session->stream, &unread);
     if (session->dead || unread > 0 || stream_status(session->stream) != STREAM_OK)
         return false;
-    if (config->smtp_connection_reuse_count_limit > 0 && session->uses > config->smtp_connection_reuse_count_limit)
+    if (config->connection_reuse_count_limit > 0 && session->uses > config->connection_reuse_count_limit)
         return false;
-    if (clock_monotonic() - session->started >= config->smtp_connection_reuse_time_limit)
+    if (clock_monotonic() - session->started >= config->connection_reuse_time_limit)
         return false;
-    return destination->listed || (config->smtp_connection_cache_on_demand &&
+    return destination->listed || (config->connection_cache_on_demand &&
                                    (destination->deliveries > 1 || destination->frequent));
 }
 
@@ -158,6 +158,6 @@ void smtp_cache_keep(struct smtp_cache *cache, struct smtp_destination *destinat
         smtp_session_close(session);
         return;
     }
-    session->keep_until = clock_monotonic() + cache->client->config->smtp_connection_cache_time_limit;
+    session->keep_until = clock_monotonic() + cache->client->config->connection_cache_time_limit;
     list_prepend(&destination->idle, &session->link);
 }

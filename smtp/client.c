@@ -7,12 +7,26 @@
 #include "smtp/ehlo.h"
 #include "util/base/memory.h"
 
-static const struct parameter parameters[] = {
 #define PARAMETER(...) PARAMETER_ROW(struct smtp_config, __VA_ARGS__)
+#define SMTP_ROW(type, member, smtp, smtp_default, lmtp, lmtp_default, least, most, meaning)                          \
+    {#smtp, PARAMETER_##type, smtp_default, #least, #most, meaning, offsetof(struct smtp_config, member)},
+#define LMTP_ROW(type, member, smtp, smtp_default, lmtp, lmtp_default, least, most, meaning)                          \
+    {#lmtp, PARAMETER_##type, lmtp_default, #least, #most, meaning, offsetof(struct smtp_config, member)},
+
+static const struct parameter smtp_rows[] = {
+#define CLIENT SMTP_ROW
 #include "smtp/smtp.def"
-#undef PARAMETER
+#undef CLIENT
 };
-const struct parameter_set smtp_parameters = PARAMETER_SET(parameters, struct smtp_config);
+static const struct parameter lmtp_rows[] = {
+#define CLIENT LMTP_ROW
+#include "smtp/smtp.def"
+#undef CLIENT
+};
+#undef PARAMETER
+
+const struct parameter_set smtp_parameters = PARAMETER_SET(smtp_rows, struct smtp_config);
+const struct parameter_set lmtp_parameters = PARAMETER_SET(lmtp_rows, struct smtp_config);
 
 static const char separators[] = ", \t\r\n";
 
@@ -95,7 +109,7 @@ bool smtp_is_own_address(const struct smtp_client *client, const struct net_addr
 static bool set_lookups(struct smtp_client *client, struct error *error)
 {
     const struct smtp_config *config = client->config;
-    const char *level = config->smtp_dns_support_level;
+    const char *level = config->dns_support_level;
 
     if (*level == '\0')
         client->use_dns = !config->disable_dns_lookups;
@@ -103,16 +117,16 @@ static bool set_lookups(struct smtp_client *client, struct error *error)
         client->use_dns = true;
     else if (!string_equal(level, "disabled"))
         return error_set(error, "bad smtp_dns_support_level value: %s", level);
-    client->host_dns = has_word(config->smtp_host_lookup, "dns");
-    client->host_native = has_word(config->smtp_host_lookup, "native");
+    client->host_dns = has_word(config->host_lookup, "dns");
+    client->host_native = has_word(config->host_lookup, "native");
     if (!client->host_dns && !client->host_native)
-        return error_set(error, "bad smtp_host_lookup value: %s", config->smtp_host_lookup);
+        return error_set(error, "bad smtp_host_lookup value: %s", config->host_lookup);
     return true;
 }
 
 static bool set_protocols(struct smtp_client *client, struct error *error)
 {
-    const char *preference = client->config->smtp_address_preference;
+    const char *preference = client->config->address_preference;
     bool all = has_word(client->mail->inet_protocols, "all");
 
     client->ipv4 = all || has_word(client->mail->inet_protocols, "ipv4");
@@ -154,29 +168,30 @@ static void bind_to_interface(struct smtp_client *client, int family, struct net
 }
 
 struct smtp_client *smtp_client_new(const struct config *main_cf, const struct mail_config *mail,
-                                    const struct smtp_config *config, struct error *error)
+                                    const struct smtp_config *config, bool lmtp, struct error *error)
 {
     struct smtp_client *client = memory_new(sizeof *client);
     uint16_t port;
 
     client->mail = mail;
     client->config = config;
-    client->discard = ehlo_discard_parse(config->smtp_discard_ehlo_keywords);
+    client->lmtp = lmtp;
+    client->discard = ehlo_discard_parse(config->discard_ehlo_keywords);
     client->mime_limits.nesting = (int)config_get_count(main_cf, "mime_nesting_limit", 100);
     client->mime_limits.boundary_length = (size_t)config_get_count(main_cf, "mime_boundary_length_limit", 2048);
-    client->default_port = net_port_parse(config->smtp_tcp_port, &port) ? config->smtp_tcp_port : "25";
+    client->default_port = net_port_parse(config->tcp_port, &port) ? config->tcp_port : "25";
     client->dns = dns_new(&(struct dns_settings){0}, error);
     if (client->dns == NULL || !set_lookups(client, error) || !set_protocols(client, error) ||
         !find_own_addresses(client, mail->inet_interfaces, error))
         return NULL;
-    if (!parse_bind("smtp_bind_address", config->smtp_bind_address, AF_INET, &client->bind_ipv4, error) ||
-        !parse_bind("smtp_bind_address6", config->smtp_bind_address6, AF_INET6, &client->bind_ipv6, error))
+    if (!parse_bind("smtp_bind_address", config->bind_address, AF_INET, &client->bind_ipv4, error) ||
+        !parse_bind("smtp_bind_address6", config->bind_address6, AF_INET6, &client->bind_ipv6, error))
         return NULL;
     bind_to_interface(client, AF_INET, &client->bind_ipv4);
     bind_to_interface(client, AF_INET6, &client->bind_ipv6);
     if (!find_own_addresses(client, mail->proxy_interfaces, error))
         return NULL;
-    client->cache_destinations = match_list_new(config->smtp_connection_cache_destinations, 0, error);
+    client->cache_destinations = match_list_new(config->connection_cache_destinations, 0, error);
     client->cache = smtp_cache_new(client);
     return client->cache_destinations != NULL ? client : NULL;
 }

@@ -13,11 +13,15 @@
 
 struct smtp_config {
 #define PARAMETER PARAMETER_MEMBER
+#define CLIENT(type, member, smtp, smtp_default, lmtp, lmtp_default, least, most, meaning)                            \
+    parameter_member_##type member;
 #include "smtp/smtp.def"
+#undef CLIENT
 #undef PARAMETER
 };
 
-extern const struct parameter_set smtp_parameters;
+/* Both fill a struct smtp_config. */
+extern const struct parameter_set smtp_parameters, lmtp_parameters;
 
 enum smtp_ip_preference { SMTP_PREFER_ANY, SMTP_PREFER_IPV4, SMTP_PREFER_IPV6 };
 
@@ -27,6 +31,7 @@ struct smtp_cache;
 struct smtp_client {
     const struct mail_config *mail;
     const struct smtp_config *config;
+    bool lmtp;               /* RFC 2033 is spoken */
     struct dns *dns;
     bool use_dns;            /* MX and DNS host lookups */
     bool host_dns, host_native;
@@ -44,7 +49,7 @@ struct smtp_client {
 
 /* NULL: see error. From within a task. */
 struct smtp_client *smtp_client_new(const struct config *main_cf, const struct mail_config *mail,
-                                    const struct smtp_config *config, struct error *error);
+                                    const struct smtp_config *config, bool lmtp, struct error *error);
 
 /* Is the address one on which this host (or a proxy before it) receives mail? */
 bool smtp_is_own_address(const struct smtp_client *client, const struct net_address *address);

@@ -76,7 +76,7 @@ static void log_failures(const struct attempt *attempt)
 
 static bool enough_sessions(const struct attempt *attempt)
 {
-    long limit = attempt->client->config->smtp_mx_session_limit;
+    long limit = attempt->client->config->mx_session_limit;
 
     return limit > 0 && attempt->sessions >= limit;
 }
@@ -112,7 +112,7 @@ static void try_item(struct attempt *attempt, const char *item)
         return;
     }
     attempt->local_mx = attempt->local_mx || hosts.local_mx;
-    destination_limit(&hosts, (size_t)config->smtp_mx_address_limit, config->smtp_balance_inet_protocols);
+    destination_limit(&hosts, (size_t)config->mx_address_limit, config->balance_inet_protocols);
     for (size_t i = 0; i < hosts.count && !enough_sessions(attempt); i++) {
         const struct smtp_host *host = &hosts.hosts[i];
 
@@ -169,7 +169,7 @@ void smtp_deliver(const struct smtp_client *client, struct delivery *delivery)
     try_kept_sessions(&attempt);
     try_list(&attempt, nexthop);
     if (!attempt.local_mx)
-        try_list(&attempt, client->config->smtp_fallback_relay);
+        try_list(&attempt, client->config->fallback_relay);
     settle_rest(&attempt);
     smtp_cache_leave(client->cache, attempt.destination);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "util/base/log.h"
 
@@ -262,7 +264,7 @@ static enum dns_status lookup_mx_hosts(struct lookup *lookup, const char *domain
     log_warning(NULL, "no MX host for %s has a valid address record", domain);
     if (*trouble_code(worst) == '4')
         *lookup->trouble = soft;
-    else if (lookup->client->config->smtp_defer_if_no_mx_address_found)
+    else if (lookup->client->config->defer_if_no_mx_address_found)
         worst = DNS_TRY_AGAIN;
     return worst;
 }
@@ -274,7 +276,7 @@ static bool finish(struct lookup *lookup, const char *domain, enum dns_status st
 
     if (status != DNS_OK)
         return set_trouble(lookup->trouble, trouble_code(status));
-    destination_sort(lookup->hosts, client->config->smtp_randomize_addresses, client->preference);
+    destination_sort(lookup->hosts, client->config->randomize_addresses, client->preference);
     if (lookup->port != SMTP_PORT || destination_cut_own(client, lookup->hosts))
         return true;
     error_set(&lookup->trouble->reason, "mail for %s loops back to myself", domain);
@@ -298,6 +300,23 @@ static bool lookup_domain(struct lookup *lookup, const char *domain)
     return finish(lookup, domain, status);
 }
 
+/* LMTP: a socket in the file system, relative to queue_directory. */
+static bool find_unix(struct lookup *lookup, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct net_address found;
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        error_set(&lookup->trouble->reason, "unix-domain name too long: %s", path);
+        return set_trouble(lookup->trouble, "4.3.5");
+    }
+    strcpy(address.sun_path, path);
+    found = net_address_from_socket((const struct sockaddr *)&address, sizeof address);
+    lookup->port = 0;
+    add_address(lookup, lookup->client->mail->myhostname, PREFERENCE_NONE, &found);
+    return true;
+}
+
 bool destination_lookup(const struct smtp_client *client, const char *item, struct arena *arena,
                         struct smtp_hosts *hosts, struct smtp_trouble *trouble)
 {
@@ -308,11 +327,15 @@ bool destination_lookup(const struct smtp_client *client, const char *item, stru
 
     *hosts = (struct smtp_hosts){0};
     trouble->reason.text[0] = '\0';
+    if (client->lmtp && string_starts(item, "unix:"))
+        return find_unix(&lookup, item + strlen("unix:"));
+    if (client->lmtp && string_starts(item, "inet:"))
+        item += strlen("inet:");
     if (!net_endpoint_parse(item, client->default_port, &endpoint, &trouble->reason))
         return set_trouble(trouble, "4.3.5");
     name = arena_copy(arena, endpoint.host);
     lookup.port = endpoint.port;
-    if (!endpoint.bracketed && client->use_dns && !net_address_parse(name, &literal))
+    if (!endpoint.bracketed && client->use_dns && !client->lmtp && !net_address_parse(name, &literal))
         return lookup_domain(&lookup, name);
     return finish(&lookup, name, lookup_host(&lookup, name, PREFERENCE_NONE));
 }

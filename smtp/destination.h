@@ -1,7 +1,8 @@
 /* destination - the next hop as transport tables and relayhost write it, and the addresses behind it.
  *
- * A next hop is a list, separated by blanks or commas, of host, host:port, [host], [host]:port. A name without
- * brackets is looked up for MX hosts. The result is a list of addresses in the order in which to try them. */
+ * A next hop is a list, separated by blanks or commas, of host, host:port, [host], [host]:port. SMTP looks up a name
+ * without brackets for MX hosts; LMTP does not, and knows unix:path and inet:host too. The result is a list of
+ * addresses in the order in which to try them. */
 #ifndef SMTP_DESTINATION_H
 #define SMTP_DESTINATION_H
 

@@ -58,7 +58,7 @@ static void append_path(const struct envelope *envelope, const char *address, st
 
     text_append_char(line, '<');
     start = line->length;
-    if (envelope->session->client->config->smtp_quote_rfc821_envelope) {
+    if (envelope->session->client->config->quote_rfc821_envelope) {
         struct text quoted = {0};
 
         address_quote(address, &quoted);

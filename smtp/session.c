@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "util/base/log.h"
 #include "util/base/memory.h"
@@ -38,7 +39,7 @@ void smtp_session_hurry(struct smtp_session *session)
     int yes = 1;
 
     stream_buffered(session->stream, &unread);
-    if (unread == 0)
+    if (unread == 0 && net_address_family(&session->address) != AF_UNIX)
         setsockopt(stream_fd(session->stream), IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
 }
 
@@ -88,13 +89,13 @@ static bool refuse(struct smtp_session *session, bool soften, struct arena *aren
 
 static bool take_greeting(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
 {
-    if (!smtp_session_receive(session, session->client->config->smtp_helo_timeout)) {
+    if (!smtp_session_receive(session, session->client->config->helo_timeout)) {
         smtp_session_lost(session, "receiving the initial server greeting", arena, trouble);
         return false;
     }
     if (session->reply.code / 100 == 2)
         return true;
-    return refuse(session, session->client->config->smtp_skip_5xx_greeting, arena, trouble);
+    return refuse(session, session->client->config->skip_5xx_greeting, arena, trouble);
 }
 
 static bool wants_ehlo(const struct smtp_session *session)
@@ -112,8 +113,8 @@ static bool say_hello(struct smtp_session *session, const char *verb, struct are
 {
     char doing[40];
 
-    stream_print(session->stream, "%s %s\r\n", verb, session->client->config->smtp_helo_name);
-    if (smtp_session_receive(session, session->client->config->smtp_helo_timeout))
+    stream_print(session->stream, "%s %s\r\n", verb, session->client->config->helo_name);
+    if (smtp_session_receive(session, session->client->config->helo_timeout))
         return true;
     snprintf(doing, sizeof doing, "performing the %s handshake", verb);
     smtp_session_lost(session, doing, arena, trouble);
@@ -133,6 +134,17 @@ static bool is_myself(const struct smtp_session *session)
            (name[length] == '\0' || ascii_is_space(name[length]));
 }
 
+/* RFC 2033 section 4.1. There is no older greeting to fall back on. */
+static bool shake_lmtp_hands(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
+{
+    if (!say_hello(session, "LHLO", arena, trouble))
+        return false;
+    if (session->reply.code / 100 != 2)
+        return refuse(session, false, arena, trouble);
+    ehlo_parse(text_string(&session->reply.text), session->client->discard, &session->offer);
+    return true;
+}
+
 static bool shake_hands(struct smtp_session *session, const char *domain, struct arena *arena,
                         struct smtp_trouble *trouble)
 {
@@ -140,6 +152,8 @@ static bool shake_hands(struct smtp_session *session, const char *domain, struct
 
     if (!take_greeting(session, arena, trouble))
         return false;
+    if (session->client->lmtp)
+        return shake_lmtp_hands(session, arena, trouble);
     extended = wants_ehlo(session);
     if (extended) {
         if (!say_hello(session, "EHLO", arena, trouble))
@@ -168,12 +182,20 @@ static bool shake_hands(struct smtp_session *session, const char *domain, struct
 
 /* ---- connecting ---- */
 
+/* The path of a socket in the file system; NULL: an address of the network. */
+static const char *socket_path(const struct net_address *address)
+{
+    return net_address_family(address) == AF_UNIX ? ((const struct sockaddr_un *)&address->storage)->sun_path : NULL;
+}
+
 static int connect_from(const struct smtp_client *client, const struct net_address *to, struct deadline deadline)
 {
     const struct net_address *from = net_address_family(to) == AF_INET6 ? &client->bind_ipv6 : &client->bind_ipv4;
     char address[NET_ADDRESS_SIZE];
     int fd;
 
+    if (socket_path(to) != NULL)
+        return stream_connect_unix(socket_path(to), deadline);
     if (from->length == 0)
         return stream_connect((const struct sockaddr *)&to->storage, to->length, NULL, 0, deadline);
     fd = stream_connect((const struct sockaddr *)&to->storage, to->length, (const struct sockaddr *)&from->storage,
@@ -181,26 +203,46 @@ static int connect_from(const struct smtp_client *client, const struct net_addre
     if (fd >= 0 || errno != EADDRNOTAVAIL)
         return fd;
     log_warning(NULL, "cannot connect from address %s", net_address_print(from, address));
-    if (client->config->smtp_bind_address_enforce)
+    if (client->config->bind_address_enforce)
         return -1;
     return stream_connect((const struct sockaddr *)&to->storage, to->length, NULL, 0, deadline);
+}
+
+/* "mx.example[192.0.2.1]", "mail.example[private/store]" */
+static const char *peer_name(const struct smtp_host *host, struct arena *arena)
+{
+    const char *path = socket_path(&host->address);
+    char address[NET_ADDRESS_SIZE];
+
+    return arena_format(arena, "%s[%s]", host->name,
+                        path != NULL ? path : net_address_print(&host->address, address));
+}
+
+/* The same with the port, where there is one. */
+static const char *relay_name(const struct smtp_host *host, struct arena *arena)
+{
+    const char *peer = peer_name(host, arena);
+
+    return socket_path(&host->address) != NULL
+               ? peer
+               : arena_format(arena, "%s:%d", peer, net_address_port(&host->address));
 }
 
 static struct smtp_session *session_new(const struct smtp_client *client, const struct smtp_host *host, int fd)
 {
     struct smtp_session *session = memory_new(sizeof *session);
-    char address[NET_ADDRESS_SIZE];
     int yes = 1;
 
     /* Commands and content are written in whole pieces: nothing is gained by holding back the last one. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (socket_path(&host->address) == NULL)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     session->client = client;
     session->stream = stream_new(fd);
     session->arena = arena_new();
     session->address = host->address;
     session->host = arena_copy(session->arena, host->name);
-    session->peer = arena_format(session->arena, "%s[%s]", host->name, net_address_print(&host->address, address));
-    session->relay = arena_format(session->arena, "%s:%d", session->peer, net_address_port(&host->address));
+    session->peer = peer_name(host, session->arena);
+    session->relay = relay_name(host, session->arena);
     session->started = clock_monotonic();
     return session;
 }
@@ -208,17 +250,14 @@ static struct smtp_session *session_new(const struct smtp_client *client, const 
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
                                        const char *domain, struct arena *arena, struct smtp_trouble *trouble)
 {
-    duration limit = client->config->smtp_connect_timeout;
+    duration limit = client->config->connect_timeout;
     int fd = connect_from(client, &host->address, limit > 0 ? deadline_in(limit) : deadline_never());
-    char address[NET_ADDRESS_SIZE];
+    int reason = errno;
     struct smtp_session *session;
 
     *trouble = (struct smtp_trouble){0};
     if (fd < 0) {
-        int reason = errno;
-
-        error_set(&trouble->reason, "connect to %s[%s]:%d: %s", host->name,
-                  net_address_print(&host->address, address), net_address_port(&host->address), strerror(reason));
+        error_set(&trouble->reason, "connect to %s: %s", relay_name(host, arena), strerror(reason));
         trouble->dsn = "4.4.1";
         return NULL;
     }
@@ -236,10 +275,10 @@ void smtp_session_close(struct smtp_session *session)
     const struct smtp_config *config = session->client->config;
 
     if (!session->dead) {
-        stream_set_timeout(session->stream, config->smtp_quit_timeout);
+        stream_set_timeout(session->stream, config->quit_timeout);
         stream_print(session->stream, "QUIT\r\n");
-        if (stream_flush(session->stream) == STREAM_OK && !config->smtp_skip_quit_response)
-            smtp_session_receive(session, config->smtp_quit_timeout);
+        if (stream_flush(session->stream) == STREAM_OK && !config->skip_quit_response)
+            smtp_session_receive(session, config->quit_timeout);
     }
     stream_free(session->stream);
     text_free(&session->reply.text);

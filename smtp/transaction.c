@@ -50,7 +50,7 @@ static struct delivery_result result_of(struct transaction *transaction, const c
         .dsn = arena_copy(arena, dsn),
         .reason = reason,
         .remote_mta = arena_copy(arena, session->host),
-        .relayed = true,
+        .relayed = !session->client->lmtp,
         .peer_reports = (session->offer.features & EHLO_DSN) != 0,
     };
 }
@@ -146,21 +146,31 @@ static void take_data_reply(struct transaction *transaction)
     }
 }
 
-static void take_end_reply(struct transaction *transaction)
+/* What became of the message for one recipient. */
+static void settle_taken(struct transaction *transaction, size_t recipient)
 {
-    struct delivery *delivery = transaction->delivery;
     struct delivery_result result;
 
-    transaction->session->needs_reset = false;
-    if (!positive(transaction)) {
+    if (positive(transaction)) {
+        result = result_of(transaction, transaction->session->reply.dsn, reply_text(transaction));
+        delivery_sent(transaction->delivery, recipient, &result);
+    } else {
         result = refusal(transaction, COMMAND_END);
-        refuse_all(transaction, &result, true);
+        refuse(transaction, recipient, &result);
+    }
+}
+
+/* SMTP answers for all recipients at once, LMTP for each (RFC 2033 section 4.2). */
+static void take_end_reply(struct transaction *transaction, size_t recipient)
+{
+    transaction->session->needs_reset = false;
+    if (transaction->session->client->lmtp) {
+        settle_taken(transaction, recipient);
         return;
     }
-    result = result_of(transaction, transaction->session->reply.dsn, reply_text(transaction));
-    for (size_t i = 0; i < delivery->recipient_count; i++)
+    for (size_t i = 0; i < transaction->delivery->recipient_count; i++)
         if (transaction->taken[i])
-            delivery_sent(delivery, i, &result);
+            settle_taken(transaction, i);
 }
 
 static void take_reply(struct transaction *transaction, const struct expected *expected)
@@ -170,7 +180,7 @@ static void take_reply(struct transaction *transaction, const struct expected *e
     case COMMAND_MAIL: take_mail_reply(transaction); break;
     case COMMAND_RCPT: take_rcpt_reply(transaction, expected->recipient); break;
     case COMMAND_DATA: take_data_reply(transaction); break;
-    case COMMAND_END: take_end_reply(transaction); break;
+    case COMMAND_END: take_end_reply(transaction, expected->recipient); break;
     }
 }
 
@@ -178,9 +188,9 @@ static duration reply_limit(const struct transaction *transaction, enum command 
 {
     const struct smtp_config *config = transaction->session->client->config;
     const duration limits[] = {
-        [COMMAND_RSET] = config->smtp_rset_timeout,       [COMMAND_MAIL] = config->smtp_mail_timeout,
-        [COMMAND_RCPT] = config->smtp_rcpt_timeout,       [COMMAND_DATA] = config->smtp_data_init_timeout,
-        [COMMAND_END] = config->smtp_data_done_timeout,
+        [COMMAND_RSET] = config->rset_timeout,       [COMMAND_MAIL] = config->mail_timeout,
+        [COMMAND_RCPT] = config->rcpt_timeout,       [COMMAND_DATA] = config->data_init_timeout,
+        [COMMAND_END] = config->data_done_timeout,
     };
 
     return limits[command];
@@ -239,6 +249,12 @@ static bool read_replies(struct transaction *transaction)
     return true;
 }
 
+static void expect(struct transaction *transaction, enum command command, size_t recipient)
+{
+    transaction->expected[transaction->expected_end++] =
+        (struct expected){.command = command, .recipient = recipient};
+}
+
 /* What line holds is a command. False as read_replies. */
 static bool say(struct transaction *transaction, enum command command, size_t recipient)
 {
@@ -249,8 +265,7 @@ static bool say(struct transaction *transaction, enum command command, size_t re
     stream_write(session->stream, line->data, line->length);
     transaction->bytes_ahead += line->length;
     text_clear(line);
-    transaction->expected[transaction->expected_end++] =
-        (struct expected){.command = command, .recipient = recipient};
+    expect(transaction, command, recipient);
     if ((session->offer.features & EHLO_PIPELINING) != 0 && transaction->bytes_ahead < COMMANDS_AHEAD)
         return true;
     return read_replies(transaction);
@@ -306,25 +321,36 @@ static bool drop_damaged(struct transaction *transaction)
     return false;
 }
 
+static void expect_end(struct transaction *transaction)
+{
+    if (!transaction->session->client->lmtp) {
+        expect(transaction, COMMAND_END, 0);
+        return;
+    }
+    for (size_t i = 0; i < transaction->delivery->recipient_count; i++)
+        if (transaction->taken[i])
+            expect(transaction, COMMAND_END, i);
+}
+
 static bool send_content(struct transaction *transaction, const struct envelope *envelope)
 {
     struct smtp_session *session = transaction->session;
     const struct smtp_config *config = session->client->config;
     enum content_status status = CONTENT_SENT;
 
-    stream_set_timeout(session->stream, config->smtp_data_xfer_timeout);
+    stream_set_timeout(session->stream, config->data_xfer_timeout);
     if (transaction->taken_count == 0) /* nobody to get it, yet the server waits for an end */
         stream_print(session->stream, ".\r\n");
     else
         status = content_send(session->stream, transaction->delivery->fd,
                               (off_t)transaction->delivery->request.data_offset,
-                              (size_t)config->smtp_line_length_limit,
+                              (size_t)config->line_length_limit,
                               envelope->downgrade ? &session->client->mime_limits : NULL);
     if (status == CONTENT_DAMAGED)
         return drop_damaged(transaction);
     if (status == CONTENT_LOST || stream_flush(session->stream) != STREAM_OK)
         return lose_content(transaction);
-    transaction->expected[transaction->expected_end++] = (struct expected){.command = COMMAND_END};
+    expect_end(transaction);
     return read_replies(transaction);
 }
 

@@ -11,7 +11,7 @@ import threading
 import time
 
 ANSWERS = {"greeting": "220 scripted.example ESMTP", "ehlo": "250-scripted.example\r\n250 PIPELINING",
-           "helo": "250 scripted.example", "mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go on",
+           "lhlo": "250-scripted.example\r\n250 PIPELINING", "helo": "250 scripted.example", "mail": "250 2.1.0 ok", "rcpt": "250 2.1.5 ok", "data": "354 go on",
            "end": "250 2.0.0 queued as X", "rset": "250 2.0.0 ok", "quit": "221 2.0.0 bye"}
 NO_PIPELINING = "250 scripted.example"
 
@@ -21,12 +21,17 @@ class Closed(Exception):
 
 
 class Scripted:
-    def __init__(self, address="127.0.0.1", port=0, **answers):
+    def __init__(self, address="127.0.0.1", port=0, path=None, **answers):
         self.answers = ANSWERS | answers
         self.lines, self.bodies, self.sessions = [], [], 0
-        self.socket = socket.create_server((address, port), backlog=100)
-        self.port = self.socket.getsockname()[1]
-        self.nexthop = f"[{address}]:{self.port}"
+        if path:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.bind(str(path))
+            self.socket.listen(100)
+        else:
+            self.socket = socket.create_server((address, port), backlog=100)
+            self.port = self.socket.getsockname()[1]
+            self.nexthop = f"[{address}]:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):

@@ -91,3 +91,14 @@ def test_a_missing_table_defers_mail(make_instance, make_sink):
     mta.wait_log(r"error: open database /nowhere/x\.lmdb: No such file or directory")
     mta.wait_log(r"warning: lmdb:/nowhere/x is unavailable\. open database /nowhere/x\.lmdb: No such file")
     mta.wait_log(rf'warning: lmdb:/nowhere/x lookup error for "{RECIPIENT}"')
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="Postfix reads these files once")
+def test_changes_cost_no_session(make_mta):
+    mta = make_mta("texthash", f"{RECIPIENT} REJECT 0\n")
+    for turn in range(1, 20):
+        write_table(mta, "texthash", f"{RECIPIENT} REJECT {turn}{'.' * turn}\n")
+        for _ in range(5):
+            assert "Recipient address rejected" in reply(mta)
+    time.sleep(0.1)
+    assert "rejected: 19." in reply(mta)

@@ -20,26 +20,43 @@ struct smtp_cache {
     struct map *destinations;
     struct loop_timer *timer;
     bool timer_set;
+    size_t held; /* sessions that are kept, or said QUIT to */
+    smtp_cache_emptied_fn *emptied;
+    void *context;
+};
+
+struct closing {
+    struct smtp_cache *cache;
+    struct smtp_session *session;
 };
 
 enum { FREQUENT_SECONDS = 1, FORGET_SECONDS = 10 };
 
 /* ---- closing what has waited long enough ---- */
 
-static void close_session(void *session)
+static void close_session(void *argument)
 {
-    smtp_session_close(session);
+    struct closing *closing = argument;
+    struct smtp_cache *cache = closing->cache;
+
+    smtp_session_close(closing->session);
+    free(closing);
+    if (--cache->held == 0)
+        cache->emptied(cache->context);
 }
 
-static void close_late_sessions(struct smtp_destination *destination, int64_t now)
+static void close_late_sessions(struct smtp_cache *cache, struct smtp_destination *destination, int64_t now)
 {
     list_each (link, following, &destination->idle) {
         struct smtp_session *session = list_entry(link, struct smtp_session, link);
+        struct closing *closing;
 
         if (session->keep_until > now)
             continue;
         list_remove(&destination->idle, link);
-        task_start(close_session, session); /* QUIT may have to wait: not on the loop's stack */
+        closing = memory_new(sizeof *closing);
+        *closing = (struct closing){.cache = cache, .session = session};
+        task_start(close_session, closing); /* QUIT may have to wait: not on the loop's stack */
     }
 }
 
@@ -59,7 +76,7 @@ static void sweep(void *context)
     for (size_t i = 0; i < count; i++) {
         struct smtp_destination *destination = map_get(cache->destinations, names[i]);
 
-        close_late_sessions(destination, now);
+        close_late_sessions(cache, destination, now);
         if (is_forgotten(destination, now)) {
             map_remove(cache->destinations, destination->nexthop);
             free(destination->nexthop);
@@ -72,14 +89,21 @@ static void sweep(void *context)
         loop_timer_set(cache->timer, 500 * MILLISECONDS);
 }
 
-struct smtp_cache *smtp_cache_new(const struct smtp_client *client)
+struct smtp_cache *smtp_cache_new(const struct smtp_client *client, smtp_cache_emptied_fn *emptied, void *context)
 {
     struct smtp_cache *cache = memory_new(sizeof *cache);
 
     cache->client = client;
+    cache->emptied = emptied;
+    cache->context = context;
     cache->destinations = map_new();
     cache->timer = loop_timer_new(sweep, cache);
     return cache;
+}
+
+bool smtp_cache_empty(const struct smtp_cache *cache)
+{
+    return cache->held == 0;
 }
 
 /* ---- destinations ---- */
@@ -131,8 +155,10 @@ struct smtp_session *smtp_cache_take(struct smtp_cache *cache, struct smtp_desti
 {
     struct link *link = list_take_first(&destination->idle);
 
-    (void)cache;
-    return link != NULL ? list_entry(link, struct smtp_session, link) : NULL;
+    if (link == NULL)
+        return NULL;
+    cache->held--;
+    return list_entry(link, struct smtp_session, link);
 }
 
 static bool worth_keeping(const struct smtp_cache *cache, const struct smtp_destination *destination,
@@ -160,4 +186,5 @@ void smtp_cache_keep(struct smtp_cache *cache, struct smtp_destination *destinat
     }
     session->keep_until = clock_monotonic() + cache->client->config->connection_cache_time_limit;
     list_prepend(&destination->idle, &session->link);
+    cache->held++;
 }

@@ -9,7 +9,10 @@
 struct smtp_cache;
 struct smtp_destination; /* a next hop, as the queue manager names it, while mail goes there */
 
-struct smtp_cache *smtp_cache_new(const struct smtp_client *client);
+/* `emptied` is called when the last session that was kept has been closed. */
+typedef void smtp_cache_emptied_fn(void *context);
+struct smtp_cache *smtp_cache_new(const struct smtp_client *client, smtp_cache_emptied_fn *emptied, void *context);
+bool smtp_cache_empty(const struct smtp_cache *cache);
 
 /* Around each delivery to the next hop. */
 struct smtp_destination *smtp_cache_enter(struct smtp_cache *cache, const char *nexthop);

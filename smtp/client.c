@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "smtp/cache.h"
 #include "smtp/config.h"
 #include "smtp/ehlo.h"
 #include "util/base/memory.h"
@@ -192,6 +191,5 @@ struct smtp_client *smtp_client_new(const struct config *main_cf, const struct m
     if (!find_own_addresses(client, mail->proxy_interfaces, error))
         return NULL;
     client->cache_destinations = match_list_new(config->connection_cache_destinations, 0, error);
-    client->cache = smtp_cache_new(client);
     return client->cache_destinations != NULL ? client : NULL;
 }

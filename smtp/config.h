@@ -44,7 +44,7 @@ struct smtp_client {
     struct match_list *cache_destinations;
     struct net_address *own; /* this host's addresses: inet_interfaces, proxy_interfaces */
     size_t own_count;
-    struct smtp_cache *cache;
+    struct smtp_cache *cache;   /* whoever makes the client sets it */
 };
 
 /* NULL: see error. From within a task. */

@@ -2,15 +2,34 @@
  * hop. Which of the two it is, the name says by which the program was started. */
 #include "mail/delivery/delivery.h"
 #include "mail/service/service.h"
+#include "smtp/cache.h"
 #include "smtp/config.h"
 #include "smtp/deliver.h"
 #include "util/base/text.h"
 
+static void cache_emptied(void *environment)
+{
+    service_no_longer_busy(environment);
+}
+
 static bool client_ready(struct service_environment *environment, bool lmtp, struct error *error)
 {
-    environment->state =
+    struct smtp_client *client =
         smtp_client_new(environment->config, environment->mail, environment->parameters, lmtp, error);
-    return environment->state != NULL;
+
+    if (client == NULL)
+        return false;
+    client->cache = smtp_cache_new(client, cache_emptied, environment);
+    environment->state = client;
+    return true;
+}
+
+/* Servers are said goodbye to before the process ends. */
+static bool client_busy(struct service_environment *environment)
+{
+    const struct smtp_client *client = environment->state;
+
+    return client != NULL && !smtp_cache_empty(client->cache);
 }
 
 static bool smtp_ready(struct service_environment *environment, struct error *error)
@@ -38,6 +57,7 @@ static const struct service smtp = {
     .parameters = &smtp_parameters,
     .ready = smtp_ready,
     .call = client_call,
+    .busy = client_busy,
     .protocol = IPC_PROTOCOL_DELIVERY,
     .one_channel = true,
 };
@@ -47,6 +67,7 @@ static const struct service lmtp = {
     .parameters = &lmtp_parameters,
     .ready = lmtp_ready,
     .call = client_call,
+    .busy = client_busy,
     .protocol = IPC_PROTOCOL_DELIVERY,
     .one_channel = true,
 };

@@ -224,6 +224,40 @@ def test_connections_are_used_again(make_agent):
     assert server.lines[-1] == "QUIT\r\n"
 
 
+def test_quit_comes_before_the_process_ends(make_agent):
+    agent, server = make_agent({"smtp_connection_cache_destinations": "127.0.0.1"}), Scripted()
+    agent.deliver(nexthop=server.nexthop)
+    assert server.lines[-1] == "DATA\r\n"
+    agent.control.send(b"D")
+    agent.channel.shutdown(2)
+    assert agent.process.wait(5) == 0
+    assert server.lines[-1] == "QUIT\r\n"
+    agent.ended = True
+
+
+def test_ipv6(make_agent):
+    agent, server = make_agent({"inet_protocols": "all"}), Scripted(address="::1")
+    agent.deliver(nexthop=server.nexthop)
+    assert outcome(agent)[::2] == (f"::1[::1]:{server.port}", "sent")
+    agent = make_agent({"inet_protocols": "ipv4"})
+    agent.deliver(nexthop=server.nexthop)
+    assert outcome(agent)[2] == "bounced"
+
+
+def test_bind_address(make_agent):
+    server = Scripted(greeting=lambda s, c, l: f"220 {c.getpeername()[0]} ESMTP", ehlo=lambda s, c, l: b"250 x\r\n",
+                      rcpt=lambda s, c, l: f"550 {c.getpeername()[0]}")
+    agent = make_agent({"smtp_bind_address": "127.0.0.9"})
+    agent.deliver(nexthop=server.nexthop)
+    assert "550 127.0.0.9" in outcome(agent)[3]
+    agent = make_agent({"smtp_bind_address": "192.0.2.1"})
+    agent.deliver(nexthop=server.nexthop)
+    assert "550 127.0.0.1" in outcome(agent)[3]
+    agent = make_agent({"smtp_bind_address": "192.0.2.1", "smtp_bind_address_enforce": "yes"})
+    agent.deliver(nexthop=server.nexthop)
+    assert outcome(agent)[2] == "deferred"
+
+
 def test_a_dead_connection_is_replaced_silently(make_agent):
     agent = make_agent({"smtp_connection_cache_destinations": "127.0.0.1"})
     server = Scripted(mail=["250 ok", "421 4.4.2 idle for too long", "250 ok", None, "250 ok"])

@@ -88,7 +88,7 @@ def frame(call, message, body, last=True):
 class Agent:
     def __init__(self, directory, program, main=None, service=None, arguments=(), bounce=True, unprivileged=True):
         self.directory, self.spool = Path(directory), Path(directory) / "spool"
-        self.log, self.records, self.bounce_works = [], [], bounce
+        self.log, self.records, self.bounce_works, self.ended = [], [], bounce, False
         self.calls = itertools.count(1)
         self.replies, self.reply_came, self.sent = {}, threading.Condition(), {}
         (self.directory / "etc").mkdir()
@@ -247,7 +247,7 @@ class Agent:
         return self.process.poll() is None
 
     def finish(self):
-        alive = self.alive()
+        alive = self.alive() or self.ended
         self.control.close()
         self.channel.close()
         self.process.wait(10)

@@ -29,7 +29,8 @@ class Scripted:
             self.socket.bind(str(path))
             self.socket.listen(100)
         else:
-            self.socket = socket.create_server((address, port), backlog=100)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            self.socket = socket.create_server((address, port), family=family, backlog=100)
             self.port = self.socket.getsockname()[1]
             self.nexthop = f"[{address}]:{self.port}"
         threading.Thread(target=self._accept, daemon=True).start()

@@ -18,6 +18,18 @@ static char *master_path(const struct postfix_command *command)
     return memory_format("%s/master", command->mail.daemon_directory);
 }
 
+/* What a crash left half written goes, and files that a restored backup named wrongly are renamed. */
+static void tidy_queue(const struct postfix_command *command)
+{
+    char *path = memory_format("%s/postsuper", command->mail.command_directory);
+    char *arguments[] = {path, (char[]){"-c"}, memory_copy_string(command->directory), (char[]){"-ps"}, NULL};
+
+    if (access(path, X_OK) == 0 && postfix_run_program(path, arguments) != 0)
+        die("Postfix integrity check failed!");
+    free(arguments[2]);
+    free(path);
+}
+
 static void prepare_start(struct postfix_command *command)
 {
     if (postfix_master_pid(command) != 0)
@@ -27,6 +39,7 @@ static void prepare_start(struct postfix_command *command)
     postfix_layout_check(command);
     if (postfix_services_left(command)) /* a master was killed, and something of it hangs */
         postfix_services_signal(command, SIGKILL);
+    tidy_queue(command);
     log_info(NULL, "starting the Postfix mail system");
 }
 

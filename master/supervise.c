@@ -3,151 +3,33 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mail/service/protocol.h"
 #include "mail/service/share.h"
+#include "master/processes.h"
 #include "master/spawn.h"
+#include "master/stress.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
-#define SHORT_LIFE (2 * SECONDS)       /* a process that ends so soon has not got far */
-#define STRESS_LASTS (1000 * SECONDS)  /* as STRESS_README says */
-#define WARNING_DISTANCE (100 * SECONDS)
+#define SHORT_LIFE (2 * SECONDS) /* a process that ends so soon has not got far */
 enum { SHORT_LIVES_LIMIT = 5 };
 
 static void reconsider(struct supervised *service);
 
-/* ---- how many ---- */
-
-/* One that drains still counts where only one may run: two queue managers would be one too many. */
-static bool counts(const struct process *process)
-{
-    if (process->outdated)
-        return false;
-    return process->state != PROCESS_DRAINING || process->service->entry->process_limit == 1;
-}
-
-static long running(const struct supervised *service)
-{
-    long count = 0;
-
-    list_each(link, next, &service->processes)
-        count += counts(list_entry(link, struct process, link));
-    return count;
-}
-
-static long free_slot(const struct supervised *service)
-{
-    for (long slot = 0;; slot++) {
-        bool taken = false;
-
-        list_each(link, next, &service->processes) {
-            const struct process *process = list_entry(link, struct process, link);
-
-            taken = taken || (process->slot == slot && counts(process));
-        }
-        if (!taken)
-            return slot;
-    }
-}
-
-static struct process *find_in_state(const struct supervised *service, enum process_state state)
-{
-    list_each(link, next, &service->processes) {
-        struct process *process = list_entry(link, struct process, link);
-
-        if (process->state == state)
-            return process;
-    }
-    return NULL;
-}
-
-/* ---- talking to processes ---- */
-
-static void say(struct process *process, enum master_says what)
-{
-    char byte = (char)what;
-
-    (void)!send(process->control_fd, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-static void drain(struct process *process)
-{
-    if (process->state == PROCESS_DRAINING)
-        return;
-    say(process, MASTER_DRAIN); /* one that is starting reads it when it is ready */
-    process->state = PROCESS_DRAINING;
-}
-
-static void drain_all(struct supervised *service)
-{
-    list_each(link, next, &service->processes)
-        drain(list_entry(link, struct process, link));
-}
-
-/* ---- the process limit, and stress ---- */
-
-/* All places are taken, so clients wait. Processes that know of the stress keep them waiting for less long: the
- * next ones do, and those that run finish and go (STRESS_README). */
-static void enter_stress(struct supervised *service)
-{
-    bool is_new = clock_monotonic() > service->stressed_until;
-
-    service->stressed_until = clock_monotonic() + STRESS_LASTS;
-    if (is_new && service->entry->process_limit > 1)
-        drain_all(service);
-}
-
-static void warn_of_limit(struct supervised *service)
-{
-    const struct master_service *entry = service->entry;
-    const char *where = service->listeners.count > 0 ? service->listeners.items[0]->key : "";
-
-    if (service->warned_at != 0 && clock_monotonic() - service->warned_at < WARNING_DISTANCE)
-        return;
-    service->warned_at = clock_monotonic();
-    where += strcspn(where, "/") + 1;
-    log_warning(NULL, "service \"%s\" (%s) has reached its process limit \"%d\": "
-                      "new clients may experience noticeable delays", entry->name, where, entry->process_limit);
-    log_warning(NULL, "to avoid this condition, increase the process count in master.cf or reduce the service time "
-                      "per client");
-    log_warning(NULL, "see https://www.postfix.org/STRESS_README.html for examples of stress-adapting configuration "
-                      "settings");
-}
-
-/* A delivery agent is full as soon as it has the queue manager's channel; that is no news. */
-static void consider_limit(struct supervised *service)
-{
-    if (service->entry == NULL || service->entry->type != SERVICE_INET || service->entry->process_limit == 0 ||
-        running(service) < service->process_limit || find_in_state(service, PROCESS_OPEN) != NULL ||
-        find_in_state(service, PROCESS_STARTING) != NULL)
-        return;
-    warn_of_limit(service);
-    enter_stress(service);
-}
-
 /* ---- what processes say ---- */
-
-static void relieve_outdated(struct supervised *service)
-{
-    list_each(link, next, &service->processes)
-        if (list_entry(link, struct process, link)->outdated)
-            drain(list_entry(link, struct process, link));
-}
 
 static void process_is_ready(struct process *process)
 {
-    relieve_outdated(process->service);
+    processes_relieve(process->service);
     process->was_ready = true;
     process->service->was_used = true;
     if (process->state == PROCESS_STARTING)
         process->state = PROCESS_OPEN;
     if (process->wake_when_ready)
-        say(process, MASTER_WAKEUP);
+        process_say(process, MASTER_WAKEUP);
     process->wake_when_ready = false;
 }
 
@@ -161,7 +43,7 @@ static void hear(struct process *process, char what)
         process->state = PROCESS_OPEN;
     if (what == SERVICE_FULL) {
         process->state = PROCESS_FULL;
-        consider_limit(process->service);
+        stress_consider(process->service);
     }
 }
 
@@ -224,12 +106,12 @@ static void start_process(struct supervised *service)
         .service = service->entry,
         .listeners = &service->listeners,
         .only_one = service->process_limit == 1 && service->entry->process_limit <= 1,
-        .stressed = clock_monotonic() < service->stressed_until,
+        .stressed = stress_is_on(service),
     };
     struct error error;
 
     process->service = service;
-    process->slot = free_slot(service);
+    process->slot = processes_free_slot(service);
     request.session_limit = service_session_limit(service->entry, service->settings->mail.sessions_per_process,
                                                   service->process_limit, process->slot);
     process->pid = spawn_service(&request, &process->control_fd, &error);
@@ -251,7 +133,7 @@ static void start_process(struct supervised *service)
 
 static bool may_start(const struct supervised *service)
 {
-    return service->entry != NULL && !service->throttled && running(service) < service->process_limit;
+    return service->entry != NULL && !service->throttled && processes_running(service) < service->process_limit;
 }
 
 static void socket_ready(int fd, int events, void *context)
@@ -279,14 +161,14 @@ static void set_watching(struct supervised *service, bool watch)
 
 static void deliver_wakeup(struct supervised *service)
 {
-    struct process *process = find_in_state(service, PROCESS_OPEN);
+    struct process *process = processes_find(service, PROCESS_OPEN);
 
     if (process == NULL)
-        process = find_in_state(service, PROCESS_FULL);
+        process = processes_find(service, PROCESS_FULL);
     if (process != NULL) {
-        say(process, MASTER_WAKEUP);
+        process_say(process, MASTER_WAKEUP);
         service->wakeup_due = false;
-    } else if ((process = find_in_state(service, PROCESS_STARTING)) != NULL) {
+    } else if ((process = processes_find(service, PROCESS_STARTING)) != NULL) {
         process->wake_when_ready = true;
         service->wakeup_due = false;
     } else if (may_start(service)) {
@@ -301,8 +183,8 @@ static void reconsider(struct supervised *service)
         return;
     if (service->wakeup_due)
         deliver_wakeup(service);
-    set_watching(service, may_start(service) && find_in_state(service, PROCESS_STARTING) == NULL &&
-                              find_in_state(service, PROCESS_OPEN) == NULL);
+    set_watching(service, may_start(service) && processes_find(service, PROCESS_STARTING) == NULL &&
+                              processes_find(service, PROCESS_OPEN) == NULL);
 }
 
 static void wakeup_time(void *context)
@@ -402,23 +284,11 @@ static void drop_listeners(struct supervised *service)
     service->listeners = (struct listener_list){0};
 }
 
-/* Nobody may find the log's service away: a line that waits holds up the mail. The old process stays until the new
- * one is ready. */
-static void let_go_of_processes(struct supervised *service, const struct master_service *entry)
-{
-    if (entry->type != SERVICE_UNIX_DGRAM) {
-        drain_all(service);
-        return;
-    }
-    list_each(link, next, &service->processes)
-        list_entry(link, struct process, link)->outdated = true;
-}
-
 void supervised_configure(struct supervised *service, const struct settings *settings,
                           const struct master_service *entry, const char *path, struct listener_list listeners)
 {
     drop_listeners(service);
-    let_go_of_processes(service, entry);
+    processes_replace(service, entry);
     service->listeners = listeners;
     service->watches = memory_new((listeners.count + 1) * sizeof *service->watches);
     service->settings = settings;
@@ -435,7 +305,7 @@ void supervised_configure(struct supervised *service, const struct settings *set
 void supervised_retire(struct supervised *service)
 {
     drop_listeners(service);
-    drain_all(service);
+    processes_drain(service);
     loop_timer_clear(service->throttle);
     loop_timer_clear(service->wakeup);
     service->entry = NULL;

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from harness.instance import BUILD
 from harness.waiting import free_port, wait_until
 
 POSTLOG = "postlog unix-dgram n - n - 1 postlogd"
@@ -423,11 +422,8 @@ def test_set_permissions_repairs(echo):
     result = mta.postfix("check", check=True)
     assert f"warning: not owned by postfix: {mta.spool}/active" in result.stderr
     assert f"{mta.spool}/incoming" in result.stderr
-    # set-permissions also looks at commands: keep it away from the build's own
-    mta.set_main(command_directory=mta.directory / "none")
-    mta.main["command_directory"] = BUILD / "sbin"
+    os.chmod(mta.command_directory / "postqueue", 0o755)
     mta.postfix("set-permissions", check=True)
-    mta.set_main()
     assert mta.postfix("check", check=True).stderr == ""
 
 
@@ -477,3 +473,21 @@ def test_environment_is_cleaned(echo, connect):
                      "TSAN_OPTIONS"}
     fds = sorted(int(fd) for fd in os.listdir(f"/proc/{pid}/fd"))
     assert fds[:5] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.root
+def test_process_one_of_a_container(echo, connect):
+    import subprocess
+    if subprocess.run(["unshare", "-pf", "--mount-proc", "true"], capture_output=True).returncode != 0:
+        pytest.skip("no namespaces here")
+    mta = echo(start=False)
+    command = ["unshare", "-pf", "--mount-proc", f"{mta.main['command_directory']}/postfix", "-c", mta.etc, "start-fg"]
+    running = subprocess.Popen(command, env=mta.environment, stderr=subprocess.DEVNULL)
+    mta.wait_log(r"master\[1\]: daemon started")
+    assert connect(mta.port).say("hello") == "hello"
+    master, = [int(pid) for pid in open(f"/proc/{running.pid}/task/{running.pid}/children").read().split()]
+    os.kill(master, signal.SIGHUP)
+    mta.wait_log(r"master\[1\]: reload")
+    os.kill(master, signal.SIGTERM)
+    assert running.wait(10) == 0
+    assert mta.processes() == {}

@@ -46,6 +46,7 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+SET_GID_COMMANDS = ("postqueue", "postdrop")
 QUEUES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "defer", "bounce", "trace")
 
 
@@ -71,7 +72,7 @@ class Instance:
         self.user = user if user else pwd.getpwuid(os.geteuid()).pw_name
         self.privileged = self.user == "root"
         self.expected_errors = []
-        self.daemon_directory = directory / "libexec"
+        self.daemon_directory, self.command_directory = directory / "libexec", directory / "sbin"
         self._lay_out()
         self.main = self._main_defaults() | {k: str(v) for k, v in main.items()}
         self.set_main()
@@ -86,6 +87,7 @@ class Instance:
             path.mkdir()
         (self.directory / "sanitizer").chmod(0o777)
         self._link_programs()
+        self._link_commands()
         if MTA == "postfix":
             for name in ("dynamicmaps.cf", "postfix-files"):
                 shutil.copy(f"/etc/postfix/{name}", self.etc)
@@ -106,6 +108,18 @@ class Instance:
         if (self.daemon_directory / "echo").exists():
             (self.daemon_directory / "echo-trigger").symlink_to(BUILD / "test-services/echo")
 
+    def _link_commands(self):
+        """The build's commands, those that have to be set-gid so."""
+        self.command_directory.mkdir()
+        for command in (BUILD / "sbin").glob("*"):
+            own = self.command_directory / command.name
+            if self.privileged and command.name in SET_GID_COMMANDS:
+                shutil.copy(command, own)
+                shutil.chown(own, "root", "postdrop")
+                own.chmod(0o2755)
+            else:
+                own.symlink_to(command)
+
     def _main_defaults(self):
         account = pwd.getpwnam(self.user)
         postern = MTA == "postern"
@@ -113,7 +127,7 @@ class Instance:
             "compatibility_level": "3.6",
             "queue_directory": self.spool,
             "data_directory": self.directory / "data",
-            "command_directory": BUILD / "sbin" if postern else "/usr/sbin",
+            "command_directory": self.command_directory if postern else "/usr/sbin",
             "daemon_directory": self.daemon_directory if postern else "/usr/lib/postfix/sbin",
             "mail_owner": "postfix" if self.privileged else self.user,
             "setgid_group": "postdrop" if self.privileged else grp.getgrgid(account.pw_gid).gr_name,

@@ -70,6 +70,7 @@ struct content_state {
 struct cleanup_message {
     struct cleanup *cleanup;
     struct arena *arena;
+    struct arena *scratch; /* for one header field */
     struct cleanup_open open;
     char id[QUEUE_ID_SIZE];
     char queue[32]; /* where its file is; "" when there is none */

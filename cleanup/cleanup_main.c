@@ -181,7 +181,7 @@ static bool take_message(struct call *call, struct cleanup_message *message)
 static void cleanup_call(struct service_environment *environment, struct call *call)
 {
     struct cleanup *cleanup = environment->state;
-    struct cleanup_message message = {.cleanup = cleanup, .arena = arena_new(), .fd = -1};
+    struct cleanup_message message = {.cleanup = cleanup, .arena = arena_new(), .scratch = arena_new(), .fd = -1};
 
     if (ipc_receive(call, &ipc_cleanup_open, &message.open, message.arena, deadline_in(cleanup->mail->ipc_timeout))) {
         struct cleanup_queue_id answer = {.queue_id = message.id};

@@ -52,12 +52,16 @@ static void rewrite_addresses(struct cleanup_message *message, const struct head
     const char *body = strchr(field->data, ':') + 1;
     size_t name = (size_t)(body - field->data);
     struct text rewritten = {0};
+    struct arena *kept = message->arena;
 
+    /* A message may hold millions of addresses: what each needs goes with its field. */
+    message->arena = message->scratch;
     if (address_list_rewrite(body, (size_t)message->cleanup->mail->header_address_token_limit, rewrite_address,
                              &rewriting, &rewritten)) {
         text_truncate(field, name);
         text_append(field, text_string(&rewritten));
     }
+    message->arena = kept;
     text_free(&rewritten);
 }
 
@@ -92,7 +96,7 @@ static void clean_field(struct cleanup_message *message, struct text *field)
 
 static bool is_dropped(const struct cleanup_message *message, const char *name, size_t length)
 {
-    char *key = arena_copy_bytes(message->arena, name, length);
+    char *key = arena_copy_bytes(message->scratch, name, length);
 
     ascii_lower_string(key);
     return map_get(message->cleanup->drop_headers, key) != NULL;
@@ -117,7 +121,10 @@ void headers_take(struct cleanup_message *message, struct text *field)
     const struct header_info *info;
     size_t name;
 
+    arena_clear(message->scratch);
     clean_field(message, field);
+    if (string_has_high_bytes(text_string(field)))
+        message->open.sendopts |= SENDOPT_UTF8_HEADER;
     if ((message->open.flags & CLEANUP_FILTER) &&
         !checks_apply(message, message->cleanup->header_checks, "header", field))
         return;

@@ -49,6 +49,8 @@ static void write_sender(struct cleanup_message *message)
     const char *sender = mapping_canonical(message, message->open.sender, CLASS_ENVELOPE_SENDER);
 
     message->sender = sender != NULL ? sender : message->open.sender;
+    if (string_has_high_bytes(message->sender))
+        message->open.sendopts |= SENDOPT_UTF8_SENDER;
     message_writer_record(message->writer, RECORD_SENDER, message->sender);
     if (message->open.flags & CLEANUP_BCC)
         recipients_add_bcc_of(message, cleanup->sender_bcc, message->sender);
@@ -180,5 +182,6 @@ void message_free(struct cleanup_message *message)
     text_free(&message->content.header);
     if (message->fd >= 0)
         close(message->fd);
+    arena_free(message->scratch);
     arena_free(message->arena);
 }

@@ -22,6 +22,8 @@ static void add_one(struct cleanup_message *message, struct message_recipient *r
     recipient->address = address;
     if (is_duplicate(message, recipient))
         return;
+    if (string_has_high_bytes(address))
+        message->open.sendopts |= SENDOPT_UTF8_RECIPIENT;
     message_writer_recipient(message->writer, recipient);
     if (*message->first_recipient == '\0')
         message->first_recipient = address;

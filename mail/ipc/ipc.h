@@ -56,7 +56,14 @@ enum cleanup_flag {
     CLEANUP_INTERNAL = 32, /* a notification of our own */
 };
 
-enum sendopt { SENDOPT_SMTPUTF8 = 1, SENDOPT_REQUIRETLS = 2 };
+/* The low bits are as Postfix keeps them in queue files. */
+enum sendopt {
+    SENDOPT_SMTPUTF8 = 1,    /* the sender asked for it */
+    SENDOPT_UTF8_HEADER = 2, /* where there is something beyond ASCII */
+    SENDOPT_UTF8_SENDER = 4,
+    SENDOPT_UTF8_RECIPIENT = 8,
+    SENDOPT_REQUIRETLS = 256,
+};
 
 enum dsn_notify { DSN_NOTIFY_NEVER = 1, DSN_NOTIFY_SUCCESS = 2, DSN_NOTIFY_FAILURE = 4, DSN_NOTIFY_DELAY = 8 };
 enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };

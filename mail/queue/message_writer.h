@@ -1,7 +1,7 @@
 /* message_writer - writes one queue file from front to back, in the order Postfix does.
  *
  * Envelope first, then message_writer_start_content, lines, message_writer_end_content, what was found in the content,
- * message_writer_finish. Records are collected in memory and written some hundred KiB at a time; a small message is
+ * message_writer_finish. Records are collected in memory and written 64 KiB at a time; a small message is
  * one system call. A write that failed is remembered: everything after it does nothing, finish tells. */
 #ifndef MAIL_QUEUE_MESSAGE_WRITER_H
 #define MAIL_QUEUE_MESSAGE_WRITER_H

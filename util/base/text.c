@@ -163,6 +163,14 @@ bool string_ends_ignore_case(const char *string, const char *suffix)
     return length >= tail && string_equal_ignore_case(string + length - tail, suffix);
 }
 
+bool string_has_high_bytes(const char *string)
+{
+    while (*string != '\0')
+        if ((*string++ & 0x80) != 0)
+            return true;
+    return false;
+}
+
 bool string_all_digits(const char *string)
 {
     size_t digits = strspn(string, "0123456789");

@@ -41,6 +41,7 @@ bool string_starts(const char *string, const char *prefix);
 bool string_starts_ignore_case(const char *string, const char *prefix);
 bool string_ends(const char *string, const char *suffix);
 bool string_ends_ignore_case(const char *string, const char *suffix);
+bool string_has_high_bytes(const char *string); /* anything beyond ASCII */
 bool string_all_digits(const char *string); /* and not empty */
 
 /* Splits in place: returns the next word of *cursor between any of separators, NULL at the end. With braces, a

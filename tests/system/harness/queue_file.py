@@ -55,10 +55,10 @@ class QueueFile:
 
     @property
     def content(self):
-        inside, text = False, b""
+        inside, text = False, []
         for record in self.records:
             if record.type in "MX":
                 inside = record.type == "M"
             elif inside and record.type in "NL":
-                text += record.data + (b"\n" if record.type == "N" else b"")
-        return text
+                text.append(record.data + (b"\n" if record.type == "N" else b""))
+        return b"".join(text)

@@ -15,6 +15,7 @@ def agent(directory):
     running = Agent(directory, "lmtp", {"lmtp_lhlo_timeout": "1s", "lmtp_data_done_timeout": "1s"})
     yield running
     running.finish()
+    Scripted.close_all()
 
 
 def outcome(agent, address):

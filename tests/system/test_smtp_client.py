@@ -26,6 +26,7 @@ def make_agent(directory):
     yield make
     for agent in agents:
         agent.finish()
+    Scripted.close_all()
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ class Agent:
     def __init__(self, directory, program, main=None, service=None, arguments=(), bounce=True, unprivileged=True):
         self.directory, self.spool = Path(directory), Path(directory) / "spool"
         self.log, self.records, self.bounce_works, self.ended = [], [], bounce, False
-        self.calls = itertools.count(1)
+        self.calls, self.servers = itertools.count(1), []
         self.replies, self.reply_came, self.sent = {}, threading.Condition(), {}
         (self.directory / "etc").mkdir()
         for name in ("active", "private", "public"):
@@ -114,15 +114,21 @@ class Agent:
         os.chmod(self.spool / path, 0o666)
         if kind == socket.SOCK_STREAM:
             server.listen(5)
+        self.servers.append(server)
         threading.Thread(target=serve, args=(server, *arguments), daemon=True).start()
 
     def _take_log(self, server):
-        while True:
-            self.log.append(server.recv(65536).decode("utf-8", "replace").split("]: ", 1)[-1].rstrip("\n"))
+        while packet := server.recv(65536):
+            self.log.append(packet.decode("utf-8", "replace").split("]: ", 1)[-1].rstrip("\n"))
+        server.close()
 
     def _serve_bounce(self, server, name):
         while True:
-            connection, _ = server.accept()
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                server.close()
+                return
             threading.Thread(target=self._serve_bounce_channel, args=(connection, name), daemon=True).start()
 
     def _serve_bounce_channel(self, connection, name):
@@ -137,6 +143,7 @@ class Agent:
                     failed = b"" if self.bounce_works else struct.pack("<HIq", 1, 8, 1)
                     connection.sendall(frame(call, BOUNCE_REPLY, failed))
         except (EOFError, OSError):
+            stream.close()
             connection.close()
 
     def _start(self, program, service, arguments):
@@ -164,6 +171,7 @@ class Agent:
         for fd in fds:
             os.close(fd)
         child_control.close()
+        listener.close()
         self.control, self.socket_path = control, self.spool / "private" / service
         control.settimeout(20)
         assert control.recv(1) == b"R", self.error_text()
@@ -249,8 +257,13 @@ class Agent:
     def finish(self):
         alive = self.alive() or self.ended
         self.control.close()
-        self.channel.close()
+        if not self.ended:
+            self.channel.shutdown(socket.SHUT_RDWR)
         self.process.wait(10)
+        for server in self.servers:
+            server.shutdown(socket.SHUT_RDWR)
+        self.stream.close()
+        self.channel.close()
         errors = self.error_text()
         self.errors.close()
         assert alive, errors

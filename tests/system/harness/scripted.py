@@ -21,6 +21,8 @@ class Closed(Exception):
 
 
 class Scripted:
+    everyone = []
+
     def __init__(self, address="127.0.0.1", port=0, path=None, **answers):
         self.answers = ANSWERS | answers
         self.lines, self.bodies, self.sessions = [], [], 0
@@ -33,16 +35,21 @@ class Scripted:
             self.socket = socket.create_server((address, port), family=family, backlog=100)
             self.port = self.socket.getsockname()[1]
             self.nexthop = f"[{address}]:{self.port}"
+        self.everyone.append(self)
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def close(self):
-        self.socket.close()
+    @classmethod
+    def close_all(cls):
+        """After a test: its servers take no more connections."""
+        while cls.everyone:
+            cls.everyone.pop().socket.shutdown(socket.SHUT_RDWR)
 
     def _accept(self):
         while True:
             try:
                 connection, _ = self.socket.accept()
             except OSError:
+                self.socket.close()
                 return
             self.sessions += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()

@@ -24,11 +24,14 @@ static bool is_stale(const char *lock, duration stale_lock_time)
 static bool lock_beside(struct mailbox_work *work, const char *lock)
 {
     int fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int failure = errno; /* whoever had the lock may be gone by the time it is looked at */
 
-    if (fd < 0 && errno == EEXIST && is_stale(lock, work->stale_lock_time) && unlink(lock) == 0)
+    if (fd < 0 && failure == EEXIST && is_stale(lock, work->stale_lock_time) && unlink(lock) == 0) {
         fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        failure = errno;
+    }
     if (fd < 0) {
-        mailbox_fail(work, errno, "unable to create lock file %s: %s", lock, strerror(errno));
+        mailbox_fail(work, failure, "unable to create lock file %s: %s", lock, strerror(failure));
         work->status = work->error == EEXIST ? MAILBOX_BUSY : MAILBOX_FAILED;
         return false;
     }

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness.agent import Agent
+from harness.waiting import wait_until
 
 UID = 2001 if os.geteuid() == 0 else os.geteuid()
 NAMES = ["dir", "file", "sub/dir", "gone/file", "link", "hard", "other", "folder", "fifo", "locked", "base", "outside"]
@@ -200,5 +201,7 @@ def test_many_at_once(agent):
     assert sum(agent.wait(call)["deferred"] for call in calls) == 0 or \
         all("File exists" in line or "sent" in line or "temporarily" in line for line in agent.log)
     assert len(list((agent.box / "dir/new").iterdir())) == 50
-    sent = sum("to=<file@" in line and "status=sent" in line for line in agent.log)
-    assert (agent.box / "file").read_text().count("\nDelivered-To: ") == sent > 0
+    written = (agent.box / "file").read_text().count("\nDelivered-To: ")
+    assert written > 0
+    wait_until(lambda: sum("to=<file@" in line and "status=sent" in line for line in agent.log) == written,
+               what="a line for each delivery")

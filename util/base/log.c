@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 
 #include "util/base/text.h"
 
-enum { SOCKET_PATIENCE = 500 }; /* milliseconds */
+enum { SOCKET_PATIENCE = 2 }; /* seconds */
 
 /* A process has one log, as it has one stderr: this is its whole state. */
 static struct {
@@ -40,11 +39,14 @@ static const int level_priorities[] = {LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT,
 static void log_connect_socket(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const struct timeval patience = {.tv_sec = SOCKET_PATIENCE};
 
+    state.stalled = false;
     state.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (state.socket < 0 || strlen(path) >= sizeof address.sun_path)
         return;
     strcpy(address.sun_path, path);
+    setsockopt(state.socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (connect(state.socket, (struct sockaddr *)&address, sizeof address) != 0) {
         close(state.socket);
         state.socket = -1;
@@ -81,14 +83,13 @@ void log_set_sink(log_sink_fn *sink)
     state.sink = sink;
 }
 
-/* A reader that is away for long must not hold up the mail. */
+/* A reader that is away for long must not hold up the mail: it is waited for once. Who may write to the file
+ * instead does not wait at all; master, above all, since the reader is its to start. */
 static bool log_send(const char *line, size_t length)
 {
-    struct pollfd wait = {.fd = state.socket, .events = POLLOUT};
-    bool sent = send(state.socket, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    bool wait = !state.stalled && *state.file_path == '\0';
+    bool sent = send(state.socket, line, length, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT)) >= 0;
 
-    if (!sent && errno == EAGAIN && !state.stalled && poll(&wait, 1, SOCKET_PATIENCE) == 1)
-        sent = send(state.socket, line, length, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
     state.stalled = !sent;
     return sent;
 }

@@ -64,7 +64,8 @@ def remove_directory(path):
 
 
 class Instance:
-    def __init__(self, directory, main, services=None, user=None):
+    def __init__(self, directory, main, services=None, user=None, mta=MTA):
+        self.mta = mta
         self.directory = directory
         self.etc, self.spool = directory / "etc", directory / "spool"
         self.log_path = directory / "mail.log"
@@ -88,7 +89,7 @@ class Instance:
         (self.directory / "sanitizer").chmod(0o777)
         self._link_programs()
         self._link_commands()
-        if MTA == "postfix":
+        if self.mta == "postfix":
             for name in ("dynamicmaps.cf", "postfix-files"):
                 shutil.copy(f"/etc/postfix/{name}", self.etc)
             for name in ("dynamicmaps.cf.d", "postfix-files.d"):
@@ -99,7 +100,7 @@ class Instance:
     def _link_programs(self):
         """A directory of programs of our own, where tests may add and take away."""
         self.daemon_directory.mkdir()
-        sources = [Path("/usr/lib/postfix/sbin")] if MTA == "postfix" else [BUILD / "libexec", BUILD / "test-services"]
+        sources = [Path("/usr/lib/postfix/sbin")] if self.mta == "postfix" else [BUILD / "libexec", BUILD / "test-services"]
         for source in sources:
             for program in source.glob("*"):
                 (self.daemon_directory / program.name).symlink_to(program.resolve())
@@ -122,7 +123,7 @@ class Instance:
 
     def _main_defaults(self):
         account = pwd.getpwnam(self.user)
-        postern = MTA == "postern"
+        postern = self.mta == "postern"
         return {
             "compatibility_level": "3.6",
             "queue_directory": self.spool,
@@ -195,7 +196,7 @@ class Instance:
 
     @property
     def mail_name(self):
-        return "Postfix" if MTA == "postfix" else "Postern"
+        return "Postfix" if self.mta == "postfix" else "Postern"
 
     def smtp(self, **options):
         return SmtpClient(self.port, **options)
@@ -249,7 +250,7 @@ class Instance:
         for pid in self.processes():
             failures.append(f"process left: {pid} {command_name(pid)}")
             os.kill(pid, signal.SIGKILL)
-        if MTA == "postern":
+        if self.mta == "postern":
             failures += self._log_complaints() + self._sanitizer_reports()
         return failures
 

@@ -10,7 +10,7 @@
         mta.wait_log(r"status=sent")                          # re.Match, or fails after 10 seconds
         assert sink.wait_for(1)[0].recipients == ["b@y.example"]
 
-make_instance(main, services=None, user=None)   services: master.cf lines in place of the usual ones ("{port}" is
+make_instance(main, services=None, user=None, mta=MTA)   services: master.cf lines in place of the usual ones ("{port}" is
                                  the instance's SMTP port); user: run as that user, without privileges
 instance.start(), stop(), reload(), run("postqueue", "-p"), log(), wait_log(regex, timeout), processes(),
 instance.port, etc, spool, directory, log_path; set_main(NAME=VALUE), set_master(lines)
@@ -59,8 +59,8 @@ def directory():
 def instances():
     made = []
 
-    def make(main=None, services=None, user=None):
-        made.append(Instance(new_directory(), main or {}, services, user))
+    def make(main=None, services=None, user=None, mta=MTA):
+        made.append(Instance(new_directory(), main or {}, services, user, mta))
         return made[-1]
 
     yield make

@@ -48,8 +48,8 @@ static void set_trouble(const struct smtp_session *session, const char *dsn, con
 {
     trouble->dsn = arena_copy(arena, dsn);
     trouble->relay = arena_copy(arena, session->relay);
-    trouble->remote_mta = arena_copy(arena, session->host);
     trouble->diagnostic = diagnostic != NULL ? arena_copy(arena, diagnostic) : NULL;
+    trouble->remote_mta = diagnostic != NULL ? arena_copy(arena, session->host) : NULL;
 }
 
 void smtp_session_lost(struct smtp_session *session, const char *doing, struct arena *arena,

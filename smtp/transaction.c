@@ -49,10 +49,17 @@ static struct delivery_result result_of(struct transaction *transaction, const c
         .connection_uses = session->uses,
         .dsn = arena_copy(arena, dsn),
         .reason = reason,
-        .remote_mta = arena_copy(arena, session->host),
         .relayed = !session->client->lmtp,
         .peer_reports = (session->offer.features & EHLO_DSN) != 0,
     };
+}
+
+/* The outcome is what the server said. */
+static void quote_server(const struct transaction *transaction, struct delivery_result *result, const char *text)
+{
+    result->diagnostic_type = "smtp";
+    result->diagnostic = text;
+    result->remote_mta = arena_copy(transaction->delivery->arena, transaction->session->host);
 }
 
 /* One recipient is refused: for good, or by this server for now. */
@@ -87,8 +94,17 @@ static struct delivery_result refusal(struct transaction *transaction, enum comm
                                       commands[command].name);
     struct delivery_result result = result_of(transaction, protocol_error ? "5.5.0" : session->reply.dsn, reason);
 
-    result.diagnostic_type = "smtp";
-    result.diagnostic = text;
+    quote_server(transaction, &result, text);
+    return result;
+}
+
+/* The reply at hand takes what was asked for. */
+static struct delivery_result acceptance(struct transaction *transaction)
+{
+    const char *text = reply_text(transaction);
+    struct delivery_result result = result_of(transaction, transaction->session->reply.dsn, text);
+
+    quote_server(transaction, &result, text);
     return result;
 }
 
@@ -128,7 +144,7 @@ static void take_rcpt_reply(struct transaction *transaction, size_t recipient)
         result = refusal(transaction, COMMAND_RCPT);
         refuse(transaction, recipient, &result);
     } else if ((delivery->request.flags & DELIVERY_PROBE) != 0) {
-        result = result_of(transaction, transaction->session->reply.dsn, reply_text(transaction));
+        result = acceptance(transaction);
         delivery_sent(delivery, recipient, &result);
     } else {
         transaction->taken[recipient] = true;
@@ -152,7 +168,7 @@ static void settle_taken(struct transaction *transaction, size_t recipient)
     struct delivery_result result;
 
     if (positive(transaction)) {
-        result = result_of(transaction, transaction->session->reply.dsn, reply_text(transaction));
+        result = acceptance(transaction);
         delivery_sent(transaction->delivery, recipient, &result);
     } else {
         result = refusal(transaction, COMMAND_END);

@@ -93,6 +93,10 @@ def test_answers(agent, answers, dsn, status, reason):
     assert agent.done(reply) == ([] if status == "deferred" else ["u@d.example"])
     handshake = "refused to talk" in reason or "handshake" in reason or "greeting" in reason
     assert reply["status"] == (1 if handshake and status == "deferred" else 0)
+    said = re.search(r"(?:said|refused to talk to me): (.*?)(?: \(in reply to .*)?$", reason)
+    for entry in agent.records:
+        assert (entry["diag_type"], entry["diag_text"], entry["mta_type"], entry["mta_name"]) == \
+            (("smtp", said.group(1), "dns", "127.0.0.1") if said else ("", "", "", ""))
     kept = [(r["service"], r["action"], r["dsn"], r["reason"]) for r in agent.records]
     assert kept == {"sent": [], "deferred": [("defer", "delayed", dsn, reason)],
                     "bounced": [("bounce", "failed", dsn, reason)]}[status]

@@ -41,6 +41,8 @@ struct cleanup {
     const struct cleanup_config *config;
     struct queue_layout *layout;
     struct canonical_table sender_canonical, recipient_canonical, canonical;
+    int masquerade_classes;
+    struct match_list *masquerade_exceptions;
     struct table_list *virtual_alias, *sender_bcc, *recipient_bcc, *header_checks, *body_checks;
     struct match_list *our_domains; /* those in which a bare user name is looked up */
     struct map *drop_headers;       /* lower case names */
@@ -104,6 +106,8 @@ void recipients_add_bcc_of(struct cleanup_message *message, struct table_list *t
 /* ---- mapping.c ---- */
 /* The canonical address in the arena; NULL when a table could not answer (the verdict says so). */
 const char *mapping_canonical(struct cleanup_message *message, const char *address, int class);
+/* The address without its subdomain, as masquerade_domains say; masquerade.c. */
+const char *mapping_masquerade(struct cleanup_message *message, const char *address, int class);
 /* What the address stands for after all aliases. NULL as above. */
 const struct ipc_strings *mapping_expand(struct cleanup_message *message, const char *address);
 

@@ -85,7 +85,8 @@ static bool open_tables(struct cleanup *cleanup, struct error *error)
         if ((*lists[i].tables = table_list_open(lists[i].names, error)) == NULL)
             return false;
     cleanup->our_domains = match_list_new(mail->mydestination, 0, error);
-    return cleanup->our_domains != NULL;
+    cleanup->masquerade_exceptions = match_list_new(config->masquerade_exceptions, 0, error);
+    return cleanup->our_domains != NULL && cleanup->masquerade_exceptions != NULL;
 }
 
 static bool cleanup_start(struct service_environment *environment, struct error *error)
@@ -98,6 +99,7 @@ static bool cleanup_start(struct service_environment *environment, struct error 
     cleanup->sender_canonical.classes = parse_classes(cleanup->config->sender_canonical_classes);
     cleanup->recipient_canonical.classes = parse_classes(cleanup->config->recipient_canonical_classes);
     cleanup->canonical.classes = parse_classes(cleanup->config->canonical_classes);
+    cleanup->masquerade_classes = parse_classes(cleanup->config->masquerade_classes);
     cleanup->propagate_canonical = has_word(cleanup->mail->propagate_unmatched_extensions, "canonical");
     cleanup->propagate_virtual = has_word(cleanup->mail->propagate_unmatched_extensions, "virtual");
     cleanup->drop_headers = word_set(cleanup->config->message_drop_headers);

@@ -139,7 +139,7 @@ const char *mapping_canonical(struct cleanup_message *message, const char *addre
     for (size_t i = 0; i < sizeof tables / sizeof *tables && result != NULL; i++)
         if (tables[i]->classes & class)
             result = map_canonical(message, tables[i]->tables, result);
-    return result;
+    return result != NULL ? mapping_masquerade(message, result, class) : NULL;
 }
 
 /* ---- virtual aliases ---- */

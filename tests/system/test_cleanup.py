@@ -212,6 +212,15 @@ def test_canonical(cleanup):
     assert file.recipients == ["c@x"]
 
 
+def test_masquerade(cleanup):
+    mta = cleanup(masquerade_domains="!keep.x.example x.example", masquerade_exceptions="root")
+    _, file = mta.submit(b"From: a@h.x.example, root@h.x.example, b@z.keep.x.example, c@yx.example, d@x.example\n"
+                         b"To: t@h.x.example\n\n", ["r@h.x.example"], sender="s@H.x.example")
+    assert file.content.startswith(
+        b"From: a@x.example, root@h.x.example, b@z.keep.x.example, c@yx.example, d@x.example\nTo: t@x.example\n")
+    assert file.all("S") == ["s@x.example"] and file.recipients == ["r@h.x.example"]
+
+
 def test_copies(cleanup):
     mta = cleanup(always_bcc="always@y", sender_bcc_maps="inline:{s@x.example=sb@y}",
                   recipient_bcc_maps="inline:{r@y.example=rb@y}")

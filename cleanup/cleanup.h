@@ -49,6 +49,8 @@ struct cleanup {
     bool propagate_canonical, propagate_virtual;
     struct channel_pool *qmgr;
     struct map *directories; /* of struct commit_directory, by path */
+    long unanswered;         /* messages that the queue manager was told of, and has not taken up */
+    struct deadline pressed; /* until then messages wait before they are begun */
 };
 
 struct cleanup_verdict {
@@ -128,6 +130,7 @@ bool checks_apply(struct cleanup_message *message, struct table_list *tables, co
 /* ---- commit.c ---- */
 bool commit_file(struct cleanup_message *message); /* ready and durable. False: errno */
 void commit_tell_qmgr(struct cleanup_message *message);
+void commit_keep_flow(struct cleanup *cleanup); /* in_flow_delay, when mail comes in too fast */
 
 extern const struct parameter_set cleanup_parameters;
 

@@ -188,6 +188,8 @@ static void cleanup_call(struct service_environment *environment, struct call *c
     if (ipc_receive(call, &ipc_cleanup_open, &message.open, message.arena, deadline_in(cleanup->mail->ipc_timeout))) {
         struct cleanup_queue_id answer = {.queue_id = message.id};
 
+        if ((message.open.flags & CLEANUP_INTERNAL) == 0)
+            commit_keep_flow(cleanup);
         if (!message_begin(&message)) {
             tell_status(call, &message);
         } else if (!ipc_send(call, &ipc_cleanup_queue_id, &answer) || !take_message(call, &message)) {

@@ -76,10 +76,13 @@ bool commit_file(struct cleanup_message *message)
     return directory->fd < 0 || sync_directory(directory);
 }
 
-/* Nobody waits for this: mail that the queue manager is not told of is found by its next scan. */
+/* The sender has its answer already; this learns how the queue manager keeps up. Mail that it is not told of is found
+ * by its next scan. */
 void commit_tell_qmgr(struct cleanup_message *message)
 {
+    struct cleanup *cleanup = message->cleanup;
     struct qmgr_new_message news = {.queue_id = message->id};
+    struct qmgr_taken answer;
     struct channel *channel;
     struct call *call;
     struct error error;
@@ -92,6 +95,19 @@ void commit_tell_qmgr(struct cleanup_message *message)
         return;
     }
     call = call_open(channel);
-    ipc_send(call, &ipc_qmgr_new_message, &news);
+    cleanup->unanswered++;
+    if (ipc_send(call, &ipc_qmgr_new_message, &news) &&
+        ipc_receive(call, &ipc_qmgr_taken, &answer, message->arena, deadline_in(cleanup->mail->ipc_timeout)) &&
+        answer.full)
+        cleanup->pressed = deadline_in(cleanup->mail->in_flow_delay);
+    cleanup->unanswered--;
     call_close(call);
+}
+
+/* Mail comes in faster than it goes out: the queue manager has no room, or falls behind by as many messages as
+ * default_process_limit. Each message then waits in_flow_delay before it is begun. */
+void commit_keep_flow(struct cleanup *cleanup)
+{
+    if (!deadline_passed(cleanup->pressed) || cleanup->unanswered > cleanup->mail->default_process_limit)
+        task_sleep(cleanup->mail->in_flow_delay);
 }

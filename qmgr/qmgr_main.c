@@ -27,10 +27,15 @@ static void qmgr_call(struct service_environment *environment, struct call *call
     struct manager *manager = environment->state;
     struct arena *arena = arena_new();
     struct qmgr_new_message told;
+    struct qmgr_taken answer = {.full = false};
 
-    if (ipc_receive(call, &ipc_qmgr_new_message, &told, arena, deadline_in(environment->mail->ipc_timeout)) &&
-        queue_id_valid(told.queue_id) && message_take(manager, QUEUE_INCOMING, told.queue_id) == TAKE_NO_ROOM)
-        scan_request(manager->incoming, false);
+    if (ipc_receive(call, &ipc_qmgr_new_message, &told, arena, deadline_in(environment->mail->ipc_timeout))) {
+        if (queue_id_valid(told.queue_id) && message_take(manager, QUEUE_INCOMING, told.queue_id) == TAKE_NO_ROOM) {
+            answer.full = true;
+            scan_request(manager->incoming, false);
+        }
+        ipc_send(call, &ipc_qmgr_taken, &answer);
+    }
     arena_free(arena);
 }
 

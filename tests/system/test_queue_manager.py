@@ -213,3 +213,19 @@ def test_many_recipients_at_many_destinations(make_instance, make_sink):
     for n, sink in enumerate(sinks):
         wait_until(lambda sink=sink: sum(len(m.recipients) for m in sink.messages) == 60, timeout=20)
     wait_until(mta.queue_is_empty, what="empty queue")
+
+
+def test_input_waits_for_output(make_instance, make_sink):
+    """in_flow_delay: with no room in the active queue, mail is still taken in, but slowly."""
+    sink = make_sink()
+    sink.rules.append(Rule("DATA", delay=2, times=4))
+    mta = make_instance({"relayhost": sink.nexthop, "qmgr_message_active_limit": "2", "in_flow_delay": "1s",
+                         "default_process_limit": "5", "smtp_destination_concurrency_limit": "1"})
+    mta.start()
+    start = time.monotonic()
+    with mta.smtp() as client:
+        client.ehlo()
+        for n in range(12):
+            client.transaction("a@x.example", [f"r{n}@y.example"])
+    assert time.monotonic() - start > 2
+    assert len(sink.wait_for(12, timeout=60)) == 12

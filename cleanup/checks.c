@@ -193,6 +193,14 @@ static void obey(struct check *check, const char *action)
     log_warning(&check->message->log, "unknown command in %s_checks map: %s", check->kind, action);
 }
 
+struct table_list *checks_for_field(const struct cleanup *cleanup, enum mime_header_level level, const char *field)
+{
+    if (level == MIME_PART || string_starts_ignore_case(field, "content-") ||
+        string_starts_ignore_case(field, "mime-version"))
+        return cleanup->mime_header_checks;
+    return level == MIME_NESTED ? cleanup->nested_header_checks : cleanup->header_checks;
+}
+
 bool checks_apply(struct cleanup_message *message, struct table_list *tables, const char *kind, struct text *line)
 {
     struct check check = {.message = message, .kind = kind, .line = line, .keep = true};

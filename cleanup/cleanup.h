@@ -10,6 +10,7 @@
 
 #include "mail/address/match_list.h"
 #include "mail/ipc/ipc.h"
+#include "mail/message/mime_parts.h"
 #include "mail/queue/message_writer.h"
 #include "mail/queue/queue.h"
 #include "mail/service/service.h"
@@ -43,7 +44,8 @@ struct cleanup {
     struct canonical_table sender_canonical, recipient_canonical, canonical;
     int masquerade_classes;
     struct match_list *masquerade_exceptions;
-    struct table_list *virtual_alias, *sender_bcc, *recipient_bcc, *header_checks, *body_checks;
+    struct table_list *virtual_alias, *sender_bcc, *recipient_bcc, *header_checks, *mime_header_checks,
+        *nested_header_checks, *body_checks;
     struct match_list *our_domains; /* those in which a bare user name is looked up */
     struct map *drop_headers;       /* lower case names */
     bool propagate_canonical, propagate_virtual;
@@ -65,6 +67,10 @@ struct content_state {
     struct text line;   /* a line that has not come whole yet */
     struct text header; /* the field at hand, its lines ended by LF; cut at header_size_limit */
     bool skipping;      /* the rest of this line is beyond header_size_limit */
+    struct mime_parts *parts; /* when checks want to know the headers of parts; else NULL */
+    struct text part_field;   /* a header field in the body */
+    enum mime_header_level part_level;
+    bool within_line; /* the body's line at hand has been looked at */
     int hops;
     int64_t body_checked; /* bytes of the body that body_checks have seen */
     unsigned seen;        /* 1 << enum header_kind_id */
@@ -126,6 +132,9 @@ void headers_put(struct cleanup_message *message, const char *field); /* lines b
 /* ---- checks.c ---- */
 /* Looks the line up. False: it is not to be written. Its text may have been replaced. */
 bool checks_apply(struct cleanup_message *message, struct table_list *tables, const char *kind, struct text *line);
+
+/* The tables for a header field of this level; the fields of MIME have their own. */
+struct table_list *checks_for_field(const struct cleanup *cleanup, enum mime_header_level level, const char *field);
 
 /* ---- commit.c ---- */
 bool commit_file(struct cleanup_message *message); /* ready and durable. False: errno */

@@ -78,6 +78,8 @@ static bool open_tables(struct cleanup *cleanup, struct error *error)
         {config->sender_bcc_maps, &cleanup->sender_bcc},
         {config->recipient_bcc_maps, &cleanup->recipient_bcc},
         {config->header_checks, &cleanup->header_checks},
+        {config->mime_header_checks, &cleanup->mime_header_checks},
+        {config->nested_header_checks, &cleanup->nested_header_checks},
         {config->body_checks, &cleanup->body_checks},
     };
 

@@ -8,10 +8,23 @@ static bool finished(const struct cleanup_message *message)
     return message->verdict.code != 0 || message->discard;
 }
 
+static bool checks_parts(const struct cleanup_message *message)
+{
+    const struct cleanup *cleanup = message->cleanup;
+
+    return (message->open.flags & CLEANUP_FILTER) != 0 &&
+           (!table_list_empty(cleanup->mime_header_checks) || !table_list_empty(cleanup->nested_header_checks));
+}
+
 void content_start(struct cleanup_message *message)
 {
     message_writer_start_content(message->writer);
     message->content.place = CONTENT_HEADER;
+    if (checks_parts(message))
+        message->content.parts = mime_parts_new(&(struct mime_limits){
+            (int)message->cleanup->mail->mime_nesting_limit,
+            (size_t)message->cleanup->mail->mime_boundary_length_limit,
+        });
     for (size_t i = 0; i < message->open.prepend.count; i++)
         headers_put(message, message->open.prepend.items[i]);
 }
@@ -42,13 +55,55 @@ static bool checks_body(const struct cleanup_message *message)
            message->content.body_checked < cleanup->config->body_checks_size_limit;
 }
 
+static void end_part_field(struct cleanup_message *message)
+{
+    struct content_state *content = &message->content;
+
+    if (content->part_field.length == 0)
+        return;
+    if (checks_apply(message,
+                     checks_for_field(message->cleanup, content->part_level, text_string(&content->part_field)),
+                     "header", &content->part_field))
+        headers_put(message, text_string(&content->part_field));
+    text_clear(&content->part_field);
+}
+
+/* Is the line part of a header inside the body? Then it waits for the rest of its field. */
+static bool take_part_header(struct cleanup_message *message, const struct text *line)
+{
+    struct content_state *content = &message->content;
+    struct mime_line where = mime_parts_line(content->parts, text_string(line), line->length);
+    size_t limit = (size_t)message->cleanup->mail->header_size_limit;
+
+    if (where.kind == MIME_FOLD && content->part_field.length > 0 && content->part_field.length + line->length < limit) {
+        text_append_char(&content->part_field, '\n');
+        text_append_bytes(&content->part_field, text_string(line), line->length);
+        return true;
+    }
+    end_part_field(message);
+    if (where.kind != MIME_FIELD || memchr(line->data, '\0', line->length) != NULL)
+        return false;
+    text_append_bytes(&content->part_field, line->data, line->length);
+    content->part_level = where.level;
+    return true;
+}
+
 /* A line that has come whole, or a piece of a very long one, before which the checks stand. */
 static void check_and_write(struct cleanup_message *message, bool line_ends)
 {
     struct content_state *content = &message->content;
+    bool first = !content->within_line, keep = true;
 
-    content->body_checked += (int64_t)content->line.length + 1;
-    if (checks_apply(message, message->cleanup->body_checks, "body", &content->line))
+    content->within_line = !line_ends;
+    if (content->parts != NULL && first && line_ends && take_part_header(message, &content->line)) {
+        text_clear(&content->line);
+        return;
+    }
+    if (checks_body(message)) {
+        content->body_checked += (int64_t)content->line.length + 1;
+        keep = checks_apply(message, message->cleanup->body_checks, "body", &content->line);
+    }
+    if (keep && !finished(message))
         write_text(message, text_string(&content->line), content->line.length, line_ends);
     text_clear(&content->line);
 }
@@ -56,14 +111,23 @@ static void check_and_write(struct cleanup_message *message, bool line_ends)
 static void body_piece(struct cleanup_message *message, const char *bytes, size_t length, bool line_ends)
 {
     struct content_state *content = &message->content;
+    size_t limit = (size_t)message->cleanup->mail->line_length_limit;
 
-    if (content->line.length == 0 && !checks_body(message)) {
+    if (content->line.length == 0 && content->parts == NULL && !checks_body(message)) {
         write_text(message, bytes, length, line_ends);
         return;
     }
+    while (content->line.length + length > limit && !finished(message)) {
+        size_t part = limit - content->line.length;
+
+        text_append_bytes(&content->line, bytes, part);
+        check_and_write(message, false);
+        bytes += part;
+        length -= part;
+    }
     text_append_bytes(&content->line, bytes, length);
-    if (line_ends || content->line.length >= (size_t)message->cleanup->mail->line_length_limit)
-        check_and_write(message, line_ends);
+    if (line_ends && !finished(message))
+        check_and_write(message, true);
 }
 
 /* ---- header ---- */
@@ -119,6 +183,8 @@ static void start_body(struct cleanup_message *message, bool line_ends)
     end_header(message);
     if (!finished(message)) {
         message_writer_text(message->writer, "", 0, true);
+        if (message->content.parts != NULL)
+            mime_parts_line(message->content.parts, "", 0);
         if (line.length > 0)
             body_piece(message, line.data, line.length, line_ends);
     }
@@ -136,6 +202,8 @@ static void header_line_ends(struct cleanup_message *message)
         }
         end_field(message);
     }
+    if (content->parts != NULL)
+        mime_parts_line(content->parts, text_string(&content->line), content->line.length);
     extend_field(message);
     text_clear(&content->line);
 }
@@ -205,6 +273,8 @@ void content_end(struct cleanup_message *message)
         end_header(message);
     else if (content->line.length > 0)
         check_and_write(message, true);
+    if (!finished(message))
+        end_part_field(message);
     if (!finished(message))
         check_writing(message);
 }

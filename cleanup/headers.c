@@ -126,7 +126,7 @@ void headers_take(struct cleanup_message *message, struct text *field)
     if (string_has_high_bytes(text_string(field)))
         message->open.sendopts |= SENDOPT_UTF8_HEADER;
     if ((message->open.flags & CLEANUP_FILTER) &&
-        !checks_apply(message, message->cleanup->header_checks, "header", field))
+        !checks_apply(message, checks_for_field(message->cleanup, MIME_PRIMARY, text_string(field)), "header", field))
         return;
     if (!header_line(text_string(field), field->length, &name))
         return;

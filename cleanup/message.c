@@ -180,6 +180,9 @@ void message_free(struct cleanup_message *message)
     map_free(message->seen_recipients);
     text_free(&message->content.line);
     text_free(&message->content.header);
+    text_free(&message->content.part_field);
+    if (message->content.parts != NULL)
+        mime_parts_free(message->content.parts);
     if (message->fd >= 0)
         close(message->fd);
     arena_free(message->scratch);

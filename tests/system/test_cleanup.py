@@ -282,6 +282,87 @@ def test_body_checks(cleanup, directory):
     mta.wait_log(r"reject: body rejectbody from localhost\[127.0.0.1\]; .*: 5.7.1 message content rejected")
 
 
+def test_checks_of_parts(cleanup, directory):
+    for name in ("prim", "mime", "nested", "body"):
+        (directory / name).write_text(f"/^(.*)$/ WARN {name}:$1\n")
+    mta = cleanup(header_checks=f"regexp:{directory}/prim", mime_header_checks=f"regexp:{directory}/mime",
+                  nested_header_checks=f"regexp:{directory}/nested", body_checks=f"regexp:{directory}/body")
+    content = COMPLETE + b"""Subject: top
+MIME-Version: 1.0
+Content-Type: multipart/mixed;
+ boundary="B"
+
+preamble
+--B
+Content-Type: text/plain
+X-In-Part: yes
+
+text
+--B
+Content-Type: message/rfc822
+
+Subject: nested
+Content-Type: multipart/mixed; boundary=C
+
+pre2
+--C
+Content-Type: text/html
+X-Y: z
+
+<html>
+--C--
+--B
+Content-Type: application/x; name="evil.exe"
+
+data
+--B--
+epilogue
+"""
+    expected = """prim:From: a@b.example
+prim:Date: now
+prim:Message-Id: <1@b>
+prim:Subject: top
+mime:MIME-Version: 1.0
+mime:Content-Type: multipart/mixed;? boundary="B"
+body:preamble
+body:--B
+mime:Content-Type: text/plain
+mime:X-In-Part: yes
+body:text
+body:--B
+mime:Content-Type: message/rfc822
+nested:Subject: nested
+mime:Content-Type: multipart/mixed; boundary=C
+body:pre2
+body:--C
+mime:Content-Type: text/html
+mime:X-Y: z
+body:<html>
+body:--C--
+body:--B
+mime:Content-Type: application/x; name="evil.exe"
+body:data
+body:--B--
+body:epilogue
+"""
+    for cut in (1, 100000):
+        _, file = mta.submit(content, cut=cut)
+        assert file.content == content
+        mta.wait_log("body:epilogue")
+        logged = re.findall(rf"{file.path.name}: warning: (?:header|body) .*helo=<here>: (.*\n)", mta.log())
+        assert "".join(line for line in logged if line != "body:\n") == expected
+
+
+def test_attachments_by_name(cleanup, directory):
+    (directory / "mime").write_text('/name="[^"]*\\.exe"/ REJECT no programs\n/^X-Drop:/ IGNORE\n')
+    mta = cleanup(mime_header_checks=f"regexp:{directory}/mime")
+    head = COMPLETE + b"Content-Type: multipart/mixed; boundary=B\n\n--B\n"
+    status, _ = mta.submit(head + b'Content-Type: a/b;\n name="x.exe"\n\nx\n--B--\n')
+    assert (status["code"], status["reason"]) == (550, "no programs")
+    _, file = mta.submit(head + b"X-Drop: a\n b\nX-Keep: " + b"y" * 5000 + b"\nX-Drop: " + b"z" * 5000 + b"\n\n" + b"t" * 5000)
+    assert file.content == head + b"X-Keep: " + b"y" * 5000 + b"\nX-Drop: " + b"z" * 5000 + b"\n\n" + b"t" * 5000 + b"\n"
+
+
 def test_hold_and_discard_that_turn_up_late(cleanup):
     mta = cleanup()
     assert mta.submit(COMPLETE, end={"flags": HOLD})[1].path.parent.name == "hold"

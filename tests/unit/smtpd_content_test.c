@@ -1,0 +1,112 @@
+/* The content decoder, fed in every way it can be cut: what ends DATA does not depend on packets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "smtpd/content.h"
+
+static size_t decode(enum bare_newline mode, bool dots, const char *bytes, size_t length, size_t piece,
+                     struct text *out, bool *ended)
+{
+    struct content_decoder decoder;
+    size_t at = 0;
+
+    text_clear(out);
+    content_decoder_init(&decoder, mode, dots);
+    while (at < length && !decoder.ended) {
+        size_t step = length - at < piece ? length - at : piece;
+
+        at += content_decode(&decoder, bytes + at, step, out);
+    }
+    *ended = decoder.ended;
+    if (!dots)
+        content_decoder_finish(&decoder, out);
+    return at;
+}
+
+struct example {
+    const char *input;
+    const char *output;
+    bool ended;
+};
+
+static void check(enum bare_newline mode, bool dots, const struct example *example)
+{
+    struct text out = {0};
+    bool ended;
+
+    for (size_t piece = 1; piece <= strlen(example->input); piece++) {
+        size_t used = decode(mode, dots, example->input, strlen(example->input), piece, &out, &ended);
+
+        assert_string_equal(text_string(&out), example->output);
+        assert_int_equal(ended, example->ended);
+        if (!ended)
+            assert_int_equal(used, strlen(example->input));
+    }
+    text_free(&out);
+}
+
+static void content_is_decoded(void **unused)
+{
+    static const struct example examples[] = {
+        {"a\r\nb\r\n.\r\n", "a\nb\n", true},
+        {".\r\n", "", true},
+        {"..\r\n.\r\n", ".\n", true},
+        {".a\r\n..b\r\n.\r\n", "a\n.b\n", true},
+        {"\r\n.\r\nMAIL", "\n", true},
+        {"a\rb\r\n.\r\n", "a\rb\n", true},
+        {"a\r\r\n.\r\n", "a\r\n", true},
+        {"a\n.\n.\r\nb\r\n.\r\n", "a\n.\n.\nb\n", true},
+        {"a\r\n.\r\r\nb\r\n.\r\n", "a\n\r\nb\n", true},
+        {"a\r\n.\r", "a\n", false},
+        {"a\r.\r\n", "a\r.\n", false},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        check(BARE_NEWLINE_NORMALIZE, true, &examples[i]);
+}
+
+static void lenient_mode_takes_any_end(void **unused)
+{
+    static const struct example examples[] = {
+        {"a\n.\nMAIL", "a\n", true},
+        {"a\r\n.\nMAIL", "a\n", true},
+        {"a\n.\r\nMAIL", "a\n", true},
+        {"a\r\n.\r\r\nMAIL", "a\n", true},
+        {"a\r\r\n.\r\nMAIL", "a\n", true},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        check(BARE_NEWLINE_NO, true, &examples[i]);
+}
+
+static void chunks_have_no_dots(void **unused)
+{
+    static const struct example examples[] = {
+        {".\r\n..\r\n", ".\n..\n", false},
+        {"a\r\nb", "a\nb\n", false},
+        {"a\nb\r", "a\nb\r\n", false},
+        {"", "", false},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        check(BARE_NEWLINE_NORMALIZE, false, &examples[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(content_is_decoded),
+        cmocka_unit_test(lenient_mode_takes_any_end),
+        cmocka_unit_test(chunks_have_no_dots),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -40,17 +40,18 @@ def record(kind, data):
 
 def queue_file(sender, recipients, content):
     """(bytes of the file, offset of the content, offsets of the recipients)"""
-    body = b""
+    body = []
     for line in content.split(b"\n")[:-1] if content.endswith(b"\n") else content.split(b"\n"):
         while len(line) > RECORD_LIMIT:
-            body, line = body + record("L", line[:RECORD_LIMIT]), line[RECORD_LIMIT:]
-        body += record("N", line)
+            body.append(record("L", line[:RECORD_LIMIT]))
+            line = line[RECORD_LIMIT:]
+        body.append(record("N", line))
     out, offsets = record("C", b" " * 95) + record("T", b"1 2") + record("S", sender.encode()), []
     for address in recipients:
         offsets.append(len(out))
         out += record("R", address.encode())
     out += record("M", b"")
-    return out + body + record("X", b"") + record("E", b""), len(out), offsets
+    return out + b"".join(body) + record("X", b"") + record("E", b""), len(out), offsets
 
 
 def encode(fields):

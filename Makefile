@@ -33,7 +33,7 @@ TEST_SERVICES := $(patsubst tests/system/services/%_main.c,$(BUILD)/test-service
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
 .SECONDARY:
-.PHONY: all clean help run check unit system check-peer bench layers install dependencies test-dependencies
+.PHONY: all clean help run check unit system check-peer bench layers manual install dependencies test-dependencies
 all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/lmtp)
 
 help:
@@ -44,6 +44,7 @@ help:
 #: make check          install what is missing, build with sanitizers, run all tests
 #: make check-peer     the scenarios of tests/system against Postern and against Debian's Postfix
 #: make bench          throughput beside Debian's Postfix
+#: make manual         write the manual pages into build/man
 #: make install        lay out a system under $DESTDIR and $PREFIX
 
 LIBS = $(shell pkg-config --libs $(PACKAGES)) -pthread -lm
@@ -122,7 +123,10 @@ bench: test-dependencies
 layers:
 	@sh tests/layers
 
-install: all
+manual:
+	@CC="$(CC)" sh docs/man/generate $(BUILD)/man
+
+install: all manual
 	sh conf/install-tree $(BUILD) "$(DESTDIR)" "$(PREFIX)"
 
 clean:

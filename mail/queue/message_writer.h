@@ -2,7 +2,8 @@
  *
  * Envelope first, then message_writer_start_content, lines, message_writer_end_content, what was found in the content,
  * message_writer_finish. Records are collected in memory and written 64 KiB at a time; a small message is
- * one system call. A write that failed is remembered: everything after it does nothing, finish tells. */
+ * one system call. No pointer or padding records are left for later edits, as Postfix leaves none when no Milter is
+ * configured. A write that failed is remembered: everything after it does nothing, finish tells. */
 #ifndef MAIL_QUEUE_MESSAGE_WRITER_H
 #define MAIL_QUEUE_MESSAGE_WRITER_H
 

@@ -30,6 +30,7 @@ struct config *config_new_empty(const char *directory)
     config->path = arena_format(config->memory, "%s/main.cf", directory);
     config->settings = map_new();
     config->expanded = map_new();
+    config->computing = map_new();
     return config;
 }
 
@@ -39,6 +40,7 @@ void config_free(struct config *config)
         return;
     map_free(config->settings);
     map_free(config->expanded);
+    map_free(config->computing);
     free(config->in_order);
     arena_free(config->memory);
     free(config);
@@ -182,22 +184,32 @@ void config_each_setting(const struct config *config, config_setting_fn *setting
         setting(context, name, ((const struct setting *)value)->value);
 }
 
+/* The default of mydomain follows from myhostname, which main.cf may set to mail.$mydomain: the name that comes back
+ * to itself is empty there. */
+static const char *unexpanded_default(const struct config *config, const struct parameter *parameter)
+{
+    struct text computed = {0};
+    const char *value = parameter->default_value;
+
+    if (map_get(config->computing, parameter->name) != NULL)
+        return "";
+    map_set(config->computing, parameter->name, config->computing);
+    if (catalog_compute_default(config, parameter->name, &computed))
+        value = arena_copy(config->memory, text_string(&computed));
+    map_remove(config->computing, parameter->name);
+    text_free(&computed);
+    return value;
+}
+
 const char *config_unexpanded(const struct config *config, const char *name)
 {
     const char *raw = config_get_raw(config, name);
     const struct parameter *parameter;
-    struct text computed = {0};
 
     if (raw != NULL)
         return raw;
     parameter = catalog_find(name);
-    if (parameter == NULL)
-        return NULL;
-    if (!catalog_compute_default(config, name, &computed))
-        return parameter->default_value;
-    raw = arena_copy(config->memory, text_string(&computed));
-    text_free(&computed);
-    return raw;
+    return parameter != NULL ? unexpanded_default(config, parameter) : NULL;
 }
 
 /* Only whether there is a text at all: `${name?x}` looks no further, and `x = $x` does not loop here. */
@@ -234,8 +246,9 @@ bool config_append_value(const struct config *config, const char *name, int dept
             text_append(result, value);
         else if (!expand_at(config, value, depth, result, error))
             return false;
-        value = arena_copy(config->memory, text_string(result) + before);
-        map_set(config->expanded, name, (void *)value);
+        /* What was found on the way to a computed default may lack that default. */
+        if (map_count(config->computing) == 0)
+            map_set(config->expanded, name, arena_copy(config->memory, text_string(result) + before));
         return true;
     }
     text_append(result, value == NULL ? "" : value);
@@ -259,8 +272,10 @@ const char *config_get(const struct config *config, const char *name)
     ok = config_append_value(config, name, 0, &text, &error);
     if (!ok)
         log_error(NULL, "%s: %s: %s", config->path, name, error.text);
+    else if ((value = map_get(config->expanded, name)) == NULL)
+        value = arena_copy(config->memory, text_string(&text));
     text_free(&text);
-    return ok ? map_get(config->expanded, name) : NULL;
+    return value;
 }
 
 const char *config_get_transport(const struct config *config, const char *transport, const char *suffix,

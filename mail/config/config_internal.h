@@ -19,6 +19,7 @@ struct config {
     struct setting **in_order; /* main.cf's, as it has them, the last of each name */
     size_t order_count;
     struct map *expanded;      /* name -> const char *: a cache */
+    struct map *computing;     /* names whose defaults are being computed: they stand for nothing meanwhile */
 };
 
 /* Sets a name; main.cf's parser and overrides both end here. line 0: an override. */

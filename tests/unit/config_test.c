@@ -52,6 +52,23 @@ static struct config *load(const char *main_cf, const char *master_cf, struct er
     return config;
 }
 
+static void computed_defaults_do_not_go_in_circles(void **state)
+{
+    static const char *const orders[][2] = {{"myhostname", "mydomain"}, {"mydomain", "myhostname"}};
+    struct error error;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct config *config = load("myhostname = mail.$mydomain\n", NULL, &error);
+
+        config_get(config, orders[i][0]);
+        config_get(config, orders[i][1]);
+        assert_string_equal(config_get(config, "mydomain"), "localdomain");
+        assert_string_equal(config_get(config, "myhostname"), "mail.localdomain");
+        config_free(config);
+    }
+}
+
 static void reads_logical_lines(void **state)
 {
     struct error error;
@@ -332,6 +349,7 @@ int main(void)
         cmocka_unit_test(bad_values_name_their_place),
         cmocka_unit_test(everything_has_a_good_default),
         cmocka_unit_test(host_names_complete_each_other),
+        cmocka_unit_test(computed_defaults_do_not_go_in_circles),
         cmocka_unit_test(transports_fall_back),
         cmocka_unit_test(the_check_knows_what_is_used),
         cmocka_unit_test(rows_of_one_name_agree),

@@ -32,8 +32,11 @@ SERVICES := $(foreach m,$(filter-out cli/% observe/%,$(MAINS)),$(BUILD)/libexec/
 TEST_SERVICES := $(patsubst tests/system/services/%_main.c,$(BUILD)/test-services/%,$(wildcard tests/system/services/*_main.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
+FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+SECONDS  ?= 10
+
 .SECONDARY:
-.PHONY: all clean help run check unit system check-peer bench layers manual install dependencies test-dependencies
+.PHONY: all clean help run check unit system check-peer bench layers fuzz fuzzers manual install dependencies test-dependencies
 all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/lmtp)
 
 help:
@@ -44,6 +47,7 @@ help:
 #: make check          install what is missing, build with sanitizers, run all tests
 #: make check-peer     the scenarios of tests/system against Postern and against Debian's Postfix
 #: make bench          throughput beside Debian's Postfix
+#: make fuzz SECONDS=60  run each fuzz target for so long (needs clang and libclang-rt-14-dev)
 #: make manual         write the manual pages into build/man
 #: make install        lay out a system under $DESTDIR and $PREFIX
 
@@ -91,6 +95,17 @@ $(BUILD)/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< -Wl,--start-group $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) -Wl,--end-group $(BUILD)/libpostern.a $(LIBS) -lcmocka
 
+# A fuzz target is a fuzzer (with clang), and a unit test that replays its corpus.
+FUZZ_PARTS = tests/fuzz/fuzz.c -Wl,--start-group $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) -Wl,--end-group $(BUILD)/libpostern.a $(LIBS)
+FUZZ_NEEDS := tests/fuzz/fuzz.c $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) $(BUILD)/libpostern.a
+$(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c $(FUZZ_NEEDS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_PARTS)
+
+$(BUILD)/unit/%_replay_test: tests/fuzz/%_fuzz.c tests/fuzz/replay.c $(FUZZ_NEEDS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/$*"' $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< tests/fuzz/replay.c $(FUZZ_PARTS)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- what people type ----
@@ -104,7 +119,13 @@ run: dependencies
 	@$(MAKE) --no-print-directory all
 	@bash conf/run-private $(abspath $(BUILD))
 
-unit: $(UNIT_TESTS)
+unit: $(UNIT_TESTS) $(FUZZ_TARGETS:%=$(BUILD)/unit/%_replay_test)
+
+fuzzers: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+
+fuzz:
+	@$(MAKE) --no-print-directory -j$$(nproc) fuzzers BUILD=build/clang CC=clang SANITIZE=fuzzer-no-link,address,undefined CFLAGS="-O1 -g"
+	@sh tests/fuzz/run build/clang $(SECONDS)
 
 system: all $(TEST_SERVICES)
 

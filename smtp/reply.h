@@ -31,7 +31,7 @@ enum stream_status smtp_reply_read(struct stream *stream, struct smtp_reply *rep
 /* The text in one line, for the log. */
 const char *smtp_reply_line(const struct smtp_reply *reply, struct text *out);
 
-/* Puts one line into the reply: true when it is the last. */
+/* Puts one line into the reply, with a NUL behind it: true when it is the last. */
 bool smtp_reply_add_line(struct smtp_reply *reply, const char *line, size_t length);
 void smtp_reply_clear(struct smtp_reply *reply);
 

@@ -81,9 +81,19 @@ static void run_etrn(struct smtp_session *session, const char *arguments)
     } else if (*arguments == '\0' || strchr(arguments, ' ') != NULL) {
         smtpd_reply(session, "500 Syntax: ETRN domain");
     } else {
+        struct arena *arena = arena_new();
+        struct judge judge;
+
         client_wait(session);
-        log_warning(NULL, "reject: ETRN %s... from %s", arguments, session->client.identity);
-        smtpd_reply(session, "459 <%s>: service unavailable", arguments);
+        judge_begin(&judge, session, arena, "ETRN");
+        if (!judge_list(&judge, CLIENT_RESTRICTIONS) || !judge_list(&judge, HELO_RESTRICTIONS) ||
+            !judge_list(&judge, ETRN_RESTRICTIONS) || !judge_end(&judge)) {
+            smtpd_reply(session, "%s", judge.reply);
+        } else {
+            log_warning(NULL, "reject: ETRN %s... from %s", arguments, session->client.identity);
+            smtpd_reply(session, "459 <%s>: service unavailable", arguments);
+        }
+        arena_free(arena);
     }
 }
 

@@ -94,19 +94,11 @@ static bool too_large(const struct smtp_session *session)
 /* smtpd_end_of_data_restrictions, and what was found out about the content. False: answered. */
 static bool content_accepted(struct smtp_session *session, const struct content_decoder *decoder)
 {
-    const struct smtpd_config *config = session->smtpd->config;
-    struct transaction *transaction = session->transaction;
     struct judge judge;
 
-    judge_begin(&judge, session, transaction->arena, "END-OF-MESSAGE");
+    judge_begin(&judge, session, session->transaction->arena, "END-OF-MESSAGE");
     if (session->bare_newline == BARE_NEWLINE_REJECT && decoder->bare_newline) {
-        const char *reply = arena_format(transaction->arena, "%ld 5.5.2 %s Error: bare <LF> received",
-                                         config->smtpd_forbid_bare_newline_reject_code,
-                                         session->smtpd->mail->myhostname);
-
-        judge.stage = transaction->content_failed ? "BDAT" : "DATA";
-        judge_log(&judge, "reject", reply);
-        smtpd_reply(session, "%s", reply);
+        session_refuse_bare_newline(session, "END-OF-MESSAGE");
         return false;
     }
     if (too_large(session)) {
@@ -154,12 +146,26 @@ static void pass_content(struct smtp_session *session, struct text *decoded)
     text_clear(decoded);
 }
 
+/* With smtpd_per_request_deadline the content has smtpd_timeout as a whole, and each smtpd_min_data_rate bytes earn
+ * it a second more. */
+static void extend_deadline(struct smtp_session *session, struct deadline *deadline, size_t bytes)
+{
+    const struct smtpd_config *config = session->smtpd->config;
+
+    if (!config->smtpd_per_request_deadline)
+        return;
+    deadline->at += (int64_t)bytes * SECONDS / config->smtpd_min_data_rate;
+    stream_set_deadline(session->stream, *deadline);
+}
+
 /* Reads up to `limit` bytes (-1: to the end of data). False: the connection is lost, or silent for too long. */
 static bool read_content(struct smtp_session *session, struct content_decoder *decoder, long long limit)
 {
+    struct deadline deadline = deadline_in(session->smtpd->config->smtpd_timeout);
     struct text decoded = {0};
     bool good = true;
 
+    extend_deadline(session, &deadline, 0);
     while (good && !decoder->ended && limit != 0) {
         size_t length;
         const char *bytes = stream_buffered(session->stream, &length);
@@ -174,8 +180,10 @@ static bool read_content(struct smtp_session *session, struct content_decoder *d
         stream_consume(session->stream, length);
         if (limit > 0)
             limit -= (long long)length;
+        extend_deadline(session, &deadline, length);
         pass_content(session, &decoded);
     }
+    stream_set_deadline(session->stream, deadline_never());
     text_free(&decoded);
     return good;
 }

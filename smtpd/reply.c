@@ -1,32 +1,97 @@
 #include "smtpd/reply.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static void send_line(struct smtp_session *session, const char *line)
+#include "mail/config/expand.h"
+#include "mail/message/date.h"
+
+/* ---- smtpd_reject_footer ---- */
+
+static const char *footer_name(const struct smtp_session *session, const char *name, char number[16])
 {
-    stream_write(session->stream, line, strlen(line));
-    stream_write(session->stream, "\r\n", 2);
+    const struct transaction *transaction = session->transaction;
+    const struct {
+        const char *name, *value;
+    } names[] = {
+        {"client", session->client.identity},
+        {"client_address", session->client.address_text},
+        {"client_name", session->client.name.name},
+        {"client_port", session->client.port},
+        {"helo_name", session->helo != NULL ? session->helo : ""},
+        {"queue_id", session->log.identity},
+        {"recipient", transaction != NULL && transaction->recipient.address != NULL ? transaction->recipient.address : ""},
+        {"sender", transaction != NULL ? transaction->sender : ""},
+        {"server_name", session->smtpd->mail->myhostname},
+        {"server_port", number},
+    };
+
+    snprintf(number, 16, "%u", net_address_port(&session->server));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i].name, name) == 0)
+            return names[i].value;
+    return config_get(session->smtpd->environment->config, name);
 }
 
-/* smtpd_reject_footer: on a line of its own when it begins with \c, else behind the text. */
-static void send_with_footer(struct smtp_session *session, struct text *line)
+static bool footer_name_is_set(void *context, const char *name)
 {
-    const char *footer = session->smtpd->config->smtpd_reject_footer;
+    char number[16];
+    const char *value = strcmp(name, "localtime") == 0 ? name : footer_name(context, name, number);
 
-    if (*footer == '\0') {
-        send_line(session, text_string(line));
-    } else if (string_starts(footer, "\\c")) {
-        text_append(line, footer + 2);
-        send_line(session, text_string(line));
-    } else {
-        struct text last = {0};
+    return value != NULL && *value != '\0';
+}
 
-        text_append_bytes(&last, line->data, 3);
-        text_append_format(&last, " %s", footer);
-        line->data[3] = '-';
-        send_line(session, text_string(line));
-        send_line(session, text_string(&last));
-        text_free(&last);
+static bool footer_name_value(void *context, const char *name, int depth, struct text *result, struct error *error)
+{
+    char number[16], now[MAIL_DATE_SIZE];
+    const char *value = strcmp(name, "localtime") == 0 ? mail_date(clock_wall() / SECONDS, now)
+                                                       : footer_name(context, name, number);
+
+    (void)depth, (void)error;
+    text_append(result, value != NULL ? value : "");
+    return true;
+}
+
+/* The reply with its code, then the footer's lines with the same code: on lines of their own, unless the footer
+ * begins with \c. */
+static void append_footer(struct smtp_session *session, struct text *lines)
+{
+    const struct expand_names names = {footer_name_is_set, footer_name_value, session};
+    const char *footer = session->smtpd->config->smtpd_reject_footer, *next;
+    bool same_line = string_starts(footer, "\\c");
+    struct text plain = {0};
+    struct error error;
+
+    if (!expand_text(&names, same_line ? footer + 2 : footer, 0, &plain, &error)) {
+        log_warning(NULL, "smtpd_reject_footer: %s", error.text);
+        text_clear(&plain);
+    }
+    if (!same_line)
+        text_append_char(lines, '\n');
+    for (const char *line = text_string(&plain); line != NULL; line = next) {
+        size_t length;
+
+        next = strstr(line, "\\n");
+        length = next != NULL ? (size_t)(next - line) : strlen(line);
+        text_append_bytes(lines, line, length);
+        if (next != NULL) {
+            text_append_char(lines, '\n');
+            next += 2;
+        }
+    }
+    text_free(&plain);
+}
+
+/* Lines between LFs; the first has the code and text. */
+static void send_lines(struct smtp_session *session, char *lines)
+{
+    char code[4] = {lines[0], lines[1], lines[2], '\0'};
+    char *cursor = lines + 4, *line = string_next_word(&cursor, "\n");
+
+    for (char *next; line != NULL; line = next) {
+        next = string_next_word(&cursor, "\n");
+        stream_print(session->stream, "%s%c%s\r\n", code, next != NULL ? '-' : ' ',
+                     string_printable(line, true));
     }
 }
 
@@ -36,16 +101,15 @@ static void reply_list(struct smtp_session *session, const char *format, va_list
     struct text line = {0};
 
     text_append_format_list(&line, format, arguments);
-    string_printable(line.data, true);
     if (line.data[0] == '4' || line.data[0] == '5') {
         session->failed = true;
         session->errors++;
         if (session->errors > config->smtpd_soft_error_limit && config->smtpd_error_sleep_time > 0)
             task_sleep(config->smtpd_error_sleep_time);
-        send_with_footer(session, &line);
-    } else {
-        send_line(session, text_string(&line));
+        if (*config->smtpd_reject_footer != '\0')
+            append_footer(session, &line);
     }
+    send_lines(session, line.data);
     if (string_starts(text_string(&line), "421"))
         session->closing = true;
     text_free(&line);
@@ -68,7 +132,7 @@ void smtpd_reply_part(struct smtp_session *session, const char *format, ...)
     va_start(arguments, format);
     text_append_format_list(&line, format, arguments);
     va_end(arguments);
-    send_line(session, text_string(&line));
+    stream_print(session->stream, "%s\r\n", text_string(&line));
     text_free(&line);
 }
 

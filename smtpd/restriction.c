@@ -204,19 +204,39 @@ bool judge_end(struct judge *judge)
     return false;
 }
 
+/* ---- what restrictions ask ---- */
+
+const char *judge_sender(const struct judge *judge)
+{
+    const struct transaction *transaction = judge->session->transaction;
+
+    return transaction != NULL ? transaction->sender : NULL;
+}
+
+const char *judge_recipient(const struct judge *judge)
+{
+    const struct transaction *transaction = judge->session->transaction;
+
+    if (transaction == NULL)
+        return NULL;
+    if (transaction->recipient.address == NULL && transaction->recipient_count == 1)
+        return transaction->first_recipient;
+    return transaction->recipient.address;
+}
+
 /* ---- what restrictions say ---- */
 
 void judge_log(const struct judge *judge, const char *action, const char *text)
 {
     const struct smtp_session *session = judge->session;
-    const struct transaction *transaction = session->transaction;
+    const char *sender = judge_sender(judge), *recipient = judge_recipient(judge);
     struct text line = {0};
 
     text_append_format(&line, "%s: %s from %s: %s;", action, judge->stage, session->client.identity, text);
-    if (transaction != NULL)
-        text_append_format(&line, " from=<%s>", transaction->sender);
-    if (transaction != NULL && transaction->recipient.address != NULL)
-        text_append_format(&line, " to=<%s>", transaction->recipient.address);
+    if (sender != NULL)
+        text_append_format(&line, " from=<%s>", sender);
+    if (recipient != NULL)
+        text_append_format(&line, " to=<%s>", recipient);
     text_append_format(&line, " proto=%s", session->protocol);
     if (session->helo != NULL)
         text_append_format(&line, " helo=<%s>", session->helo);
@@ -291,18 +311,16 @@ const char *judge_class(enum restriction_list_kind kind)
 const char *judge_subject(const struct judge *judge, enum restriction_list_kind kind)
 {
     const struct smtp_session *session = judge->session;
-    const struct transaction *transaction = session->transaction;
-    const char *subject = session->client.identity;
+    const char *subject = NULL;
 
-    if (kind == HELO_RESTRICTIONS)
-        subject = session->helo != NULL ? session->helo : "";
-    else if (kind == SENDER_RESTRICTIONS)
-        subject = transaction->sender;
-    else if (kind == DATA_RESTRICTIONS)
-        subject = "DATA";
-    else if (kind == END_OF_DATA_RESTRICTIONS)
-        subject = "END-OF-MESSAGE";
-    else if ((kind == RELAY_RESTRICTIONS || kind == RECIPIENT_RESTRICTIONS) && transaction->recipient.address != NULL)
-        subject = transaction->recipient.address;
-    return arena_format(judge->arena, "<%s>", subject);
+    switch (kind) {
+    case HELO_RESTRICTIONS: subject = session->helo; break;
+    case SENDER_RESTRICTIONS: subject = judge_sender(judge); break;
+    case RELAY_RESTRICTIONS:
+    case RECIPIENT_RESTRICTIONS: subject = judge_recipient(judge); break;
+    case DATA_RESTRICTIONS: subject = "DATA"; break;
+    case END_OF_DATA_RESTRICTIONS: subject = "END-OF-MESSAGE"; break;
+    default: break;
+    }
+    return arena_format(judge->arena, "<%s>", subject != NULL ? subject : session->client.identity);
 }

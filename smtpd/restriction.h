@@ -75,6 +75,9 @@ void judge_log(const struct judge *judge, const char *action, const char *text);
 /* What the list is about: "Client host", "Helo command", "Sender address", "Recipient address", "Data command",
  * "End-of-data". */
 const char *judge_class(enum restriction_list_kind kind);
+/* Whom the judgement is about; NULL: nobody yet. Past RCPT a recipient is one only when it is alone. */
+const char *judge_sender(const struct judge *judge);
+const char *judge_recipient(const struct judge *judge);
 /* "<user@example.com>" or "<name[address]>". */
 const char *judge_subject(const struct judge *judge, enum restriction_list_kind kind);
 

@@ -123,29 +123,25 @@ static enum judgement check_mailbox(struct judge *judge, const struct restrictio
                                     enum restriction_list_kind about, const char *address)
 {
     int keys = LOOKUP_ADDRESS | LOOKUP_DOMAIN | LOOKUP_USER_AT | parent_keys(judge);
-    const char *key = *address != '\0' ? address : judge->session->smtpd->config->smtpd_null_access_lookup_key;
+    enum table_result found;
     struct text value = {0};
     struct error error;
-    enum table_result found = address_lookup(restriction->tables, key, keys,
-                                             judge->session->smtpd->mail->recipient_delimiter, &value, NULL, &error);
+    const char *key;
 
+    if (address == NULL)
+        return JUDGE_DUNNO;
+    key = *address != '\0' ? address : judge->session->smtpd->config->smtpd_null_access_lookup_key;
+    found = address_lookup(restriction->tables, key, keys, judge->session->smtpd->mail->recipient_delimiter, &value,
+                           NULL, &error);
     return apply(judge, restriction, about, key, found, &value);
 }
 
 enum judgement restriction_check_sender_access(struct judge *judge, const struct restriction *restriction)
 {
-    const struct transaction *transaction = judge->session->transaction;
-
-    if (transaction == NULL)
-        return JUDGE_DUNNO;
-    return check_mailbox(judge, restriction, SENDER_RESTRICTIONS, transaction->sender);
+    return check_mailbox(judge, restriction, SENDER_RESTRICTIONS, judge_sender(judge));
 }
 
 enum judgement restriction_check_recipient_access(struct judge *judge, const struct restriction *restriction)
 {
-    const struct transaction *transaction = judge->session->transaction;
-
-    if (transaction == NULL || transaction->recipient.address == NULL)
-        return JUDGE_DUNNO;
-    return check_mailbox(judge, restriction, RECIPIENT_RESTRICTIONS, transaction->recipient.address);
+    return check_mailbox(judge, restriction, RECIPIENT_RESTRICTIONS, judge_recipient(judge));
 }

@@ -29,9 +29,11 @@ static enum destination find_destination(struct judge *judge, enum judgement *ju
     int ours = RESOLVE_LOCAL | RESOLVE_VIRTUAL_ALIAS | RESOLVE_VIRTUAL_MAILBOX | RESOLVE_RELAY;
     struct resolve_reply reply;
 
-    if (judge->session->transaction == NULL || judge->session->transaction->recipient.address == NULL)
+    const char *recipient = judge_recipient(judge);
+
+    if (recipient == NULL)
         return DESTINATION_OURS; /* there is nothing to relay yet */
-    if (!restriction_resolve(judge, judge->session->transaction->recipient.address, &reply, judgement))
+    if (!restriction_resolve(judge, recipient, &reply, judgement))
         return DESTINATION_JUDGED;
     if ((reply.flags & ours) == 0)
         return DESTINATION_FOREIGN;
@@ -58,8 +60,7 @@ static enum judgement refuse_relay(struct judge *judge, long code)
     switch (find_destination(judge, &judgement)) {
     case DESTINATION_JUDGED: return judgement;
     case DESTINATION_FOREIGN:
-        return judge_reject(judge, code, "5.7.1", "<%s>: Relay access denied",
-                            judge->session->transaction->recipient.address);
+        return judge_reject(judge, code, "5.7.1", "<%s>: Relay access denied", judge_recipient(judge));
     default: return JUDGE_DUNNO;
     }
 }
@@ -137,7 +138,7 @@ static enum judgement unlisted(struct judge *judge, const char *address, enum re
     enum judgement judgement;
     struct error error;
 
-    if (*address == '\0')
+    if (address == NULL || *address == '\0')
         return JUDGE_DUNNO;
     if (!restriction_resolve(judge, address, &reply, &judgement))
         return judgement;
@@ -160,17 +161,13 @@ static enum judgement unlisted(struct judge *judge, const char *address, enum re
 enum judgement restriction_unlisted_sender(struct judge *judge, const struct restriction *restriction)
 {
     (void)restriction;
-    if (judge->session->transaction == NULL)
-        return JUDGE_DUNNO;
-    return unlisted(judge, judge->session->transaction->sender, SENDER_RESTRICTIONS);
+    return unlisted(judge, judge_sender(judge), SENDER_RESTRICTIONS);
 }
 
 enum judgement restriction_unlisted_recipient(struct judge *judge, const struct restriction *restriction)
 {
     (void)restriction;
-    if (judge->session->transaction == NULL || judge->session->transaction->recipient.address == NULL)
-        return JUDGE_DUNNO;
-    return unlisted(judge, judge->session->transaction->recipient.address, RECIPIENT_RESTRICTIONS);
+    return unlisted(judge, judge_recipient(judge), RECIPIENT_RESTRICTIONS);
 }
 
 /* ---- without being asked ---- */
@@ -179,12 +176,12 @@ bool judge_unlisted_sender(struct judge *judge)
 {
     judge->kind = SENDER_RESTRICTIONS;
     return !judge->session->smtpd->config->smtpd_reject_unlisted_sender ||
-           unlisted(judge, judge->session->transaction->sender, SENDER_RESTRICTIONS) != JUDGE_REJECT;
+           unlisted(judge, judge_sender(judge), SENDER_RESTRICTIONS) != JUDGE_REJECT;
 }
 
 bool judge_unlisted_recipient(struct judge *judge)
 {
     judge->kind = RECIPIENT_RESTRICTIONS;
-    return !judge->session->smtpd->config->smtpd_reject_unlisted_recipient ||
-           unlisted(judge, judge->session->transaction->recipient.address, RECIPIENT_RESTRICTIONS) != JUDGE_REJECT;
+    return !judge->session->smtpd->check_recipients ||
+           unlisted(judge, judge_recipient(judge), RECIPIENT_RESTRICTIONS) != JUDGE_REJECT;
 }

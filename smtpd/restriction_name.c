@@ -84,9 +84,9 @@ enum judgement restriction_invalid_helo(struct judge *judge, const struct restri
 
 static enum judgement non_fqdn_address(struct judge *judge, const char *address, enum restriction_list_kind about)
 {
-    const char *domain = address_domain(address);
+    const char *domain = address != NULL ? address_domain(address) : NULL;
 
-    if (*address == '\0' || (domain != NULL && (*domain == '[' || is_qualified(domain))))
+    if (address == NULL || *address == '\0' || (domain != NULL && (*domain == '[' || is_qualified(domain))))
         return JUDGE_DUNNO;
     /* Postmaster needs no domain (RFC 5321 section 4.5.1). */
     if (about == RECIPIENT_RESTRICTIONS && domain == NULL && string_equal_ignore_case(address, "postmaster"))
@@ -98,15 +98,13 @@ static enum judgement non_fqdn_address(struct judge *judge, const char *address,
 enum judgement restriction_non_fqdn_sender(struct judge *judge, const struct restriction *restriction)
 {
     (void)restriction;
-    return non_fqdn_address(judge, judge->session->transaction->sender, SENDER_RESTRICTIONS);
+    return non_fqdn_address(judge, judge_sender(judge), SENDER_RESTRICTIONS);
 }
 
 enum judgement restriction_non_fqdn_recipient(struct judge *judge, const struct restriction *restriction)
 {
     (void)restriction;
-    if (judge->session->transaction->recipient.address == NULL)
-        return JUDGE_DUNNO;
-    return non_fqdn_address(judge, judge->session->transaction->recipient.address, RECIPIENT_RESTRICTIONS);
+    return non_fqdn_address(judge, judge_recipient(judge), RECIPIENT_RESTRICTIONS);
 }
 
 /* Can mail be sent there: an MX, else an address (RFC 5321 section 5.1). */
@@ -135,7 +133,7 @@ static enum dns_status find_mail_domain(struct judge *judge, const char *domain)
 static enum judgement unknown_domain(struct judge *judge, const char *address, enum restriction_list_kind about)
 {
     bool sender = about == SENDER_RESTRICTIONS;
-    const char *domain = address_domain(address), *dsn = sender ? "4.1.8" : "4.1.2";
+    const char *domain = address != NULL ? address_domain(address) : NULL, *dsn = sender ? "4.1.8" : "4.1.2";
     struct resolve_reply reply;
     enum judgement judgement;
     enum dns_status status;
@@ -164,13 +162,11 @@ static enum judgement unknown_domain(struct judge *judge, const char *address, e
 enum judgement restriction_unknown_sender_domain(struct judge *judge, const struct restriction *restriction)
 {
     (void)restriction;
-    return unknown_domain(judge, judge->session->transaction->sender, SENDER_RESTRICTIONS);
+    return unknown_domain(judge, judge_sender(judge), SENDER_RESTRICTIONS);
 }
 
 enum judgement restriction_unknown_recipient_domain(struct judge *judge, const struct restriction *restriction)
 {
     (void)restriction;
-    if (judge->session->transaction->recipient.address == NULL)
-        return JUDGE_DUNNO;
-    return unknown_domain(judge, judge->session->transaction->recipient.address, RECIPIENT_RESTRICTIONS);
+    return unknown_domain(judge, judge_recipient(judge), RECIPIENT_RESTRICTIONS);
 }

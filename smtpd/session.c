@@ -80,6 +80,16 @@ bool session_out_of_step(struct smtp_session *session)
     return true;
 }
 
+void session_refuse_bare_newline(struct smtp_session *session, const char *stage)
+{
+    struct judge judge = {.session = session, .stage = stage};
+
+    client_wait(session);
+    judge_log(&judge, "reject", "bare <LF> received");
+    smtpd_reply(session, "%ld 5.5.2 %s Error: bare <LF> received",
+                session->smtpd->config->smtpd_forbid_bare_newline_reject_code, session->smtpd->mail->myhostname);
+}
+
 /* ---- one command ---- */
 
 static bool is_listed(struct match_list *list, const char *verb)
@@ -158,11 +168,12 @@ static enum stream_status read_command(struct smtp_session *session)
 {
     size_t limit = (size_t)session->smtpd->mail->line_length_limit, buffered;
     enum stream_status status;
+    bool carriage_return = true;
 
     stream_buffered(session->stream, &buffered);
     if (buffered == 0)
         stream_flush(session->stream); /* replies of a pipelined group leave together */
-    status = stream_read_line(session->stream, &session->line, limit, NULL);
+    status = stream_read_line(session->stream, &session->line, limit, &carriage_return);
     if (status == STREAM_TOO_LONG) {
         client_wait(session);
         log_warning(NULL, "%s: request longer than %zu: %.30s...", session->client.identity, limit,
@@ -171,6 +182,10 @@ static enum stream_status read_command(struct smtp_session *session)
     }
     if (status == STREAM_OK && session->line.data == NULL)
         text_reserve(&session->line, 0);
+    if (status == STREAM_OK && !carriage_return && session->bare_newline == BARE_NEWLINE_REJECT) {
+        session_refuse_bare_newline(session, session->where);
+        session->closing = true;
+    }
     return status;
 }
 
@@ -185,7 +200,7 @@ static void converse(struct smtp_session *session)
             smtpd_reply_and_close(session, "421 4.7.0 %s Error: too many errors", host);
             break;
         }
-        if (read_command(session) == STREAM_OK)
+        if (read_command(session) == STREAM_OK && !session->closing)
             take_line(session);
     }
 }

@@ -63,7 +63,8 @@ struct smtpd {
     struct restriction_list *restrictions[RESTRICTION_LIST_KINDS];
     enum bare_newline bare_newline;
     bool relay_guarded; /* some list keeps strangers from relaying */
-    int cleanup_flags; /* as receive_override_options leaves them */
+    bool check_recipients; /* smtpd_reject_unlisted_recipient, unless receive_override_options says otherwise */
+    int cleanup_flags;     /* as receive_override_options leaves them */
 };
 
 struct client {
@@ -136,6 +137,9 @@ void smtpd_session(struct service_session *service_session);
 
 /* Ends the transaction: what was not queued is forgotten. */
 void session_end_transaction(struct smtp_session *session);
+
+/* smtpd_forbid_bare_newline = reject: logs and answers. */
+void session_refuse_bare_newline(struct smtp_session *session, const char *stage);
 
 /* Input that stands where the client should have waited: logs and ends the session. True: it did. */
 bool session_out_of_step(struct smtp_session *session);

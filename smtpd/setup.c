@@ -106,6 +106,8 @@ static bool read_choices(struct smtpd *smtpd, struct error *error)
         smtpd->cleanup_flags &= ~CLEANUP_FILTER;
     if (strstr(options, "no_address_mappings") != NULL)
         smtpd->cleanup_flags &= ~(CLEANUP_BCC | CLEANUP_MAP);
+    smtpd->check_recipients = smtpd->config->smtpd_reject_unlisted_recipient &&
+                              strstr(options, "no_unknown_recipient_checks") == NULL;
     return true;
 }
 

@@ -214,3 +214,48 @@ def test_deferred_and_bounced_recipients(mta, sink):
     for line in (b"Content-Type: multipart/report; report-type=delivery-status;", b"Final-Recipient: rfc822; bad@y.example",
                  b"Action: failed", b"Status: 5.1.1", b"Diagnostic-Code: smtp; 550 5.1.1 no such user"):
         assert line in bounce.data
+
+
+EVERYTHING = ("reject_unauth_pipelining reject_multi_recipient_bounce "
+              "check_client_access inline:{none=OK} check_reverse_client_hostname_access inline:{none=OK} "
+              "check_helo_access inline:{none=OK} check_sender_access inline:{none=OK} "
+              "check_recipient_access inline:{none=OK} reject_non_fqdn_helo_hostname reject_invalid_helo_hostname "
+              "reject_non_fqdn_sender reject_non_fqdn_recipient reject_unlisted_sender reject_unlisted_recipient "
+              "reject_unauth_destination permit_auth_destination")
+
+
+@pytest.mark.parametrize("delay", ["yes", "no"])
+def test_every_restriction_at_every_stage(make_instance, sink, delay):
+    """What a stage does not know yet is no reason to fall over."""
+    lists = ("client", "helo", "sender", "recipient", "data", "end_of_data", "etrn")
+    mta = make_instance({"relayhost": sink.nexthop, "relay_domains": "y.example", "smtpd_delay_reject": delay,
+                         **{f"smtpd_{name}_restrictions": EVERYTHING for name in lists}})
+    mta.start()
+    with mta.smtp() as client:
+        client.command("EHLO client.example", 250)
+        client.command("VRFY b@y.example", 252)
+        client.command("ETRN y.example")
+        client.transaction("a@x.example", ["b@y.example"])
+    assert sink.wait_for(1)[0].recipients == ["b@y.example"]
+
+
+def test_reject_footer(make_instance, sink):
+    mta = make_instance({"relayhost": sink.nexthop, "smtpd_reject_footer":
+                         r"\c. Call us\nand say $client_address, $server_name"})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo()
+        assert str(client.command("RSET x")) == ("501 5.5.4 Syntax: RSET. Call us\n"
+                                                 "501 and say 127.0.0.1, mail.test.example")
+
+
+def test_bare_newline_in_a_command(make_instance, sink):
+    mta = make_instance({"relayhost": sink.nexthop, "smtpd_forbid_bare_newline": "reject",
+                         "smtpd_forbid_bare_newline_exclusions": ""})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo("h.example")
+        client.send_raw(b"NOOP\n")
+        assert str(client.read_reply()) == "550 5.5.2 mail.test.example Error: bare <LF> received"
+        assert client.at_end()
+    mta.wait_log(r"NOQUEUE: reject: EHLO from localhost\[127\.0\.0\.1\]: bare <LF> received; proto=ESMTP helo=<h\.example>")

@@ -1,9 +1,9 @@
 /* access - what an access table's result does (access(5)). One row an action. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mail/address/address.h"
+#include "mail/delivery/dsn.h"
 #include "smtpd/restriction.h"
 
 /* One result being applied. */
@@ -20,19 +20,10 @@ typedef enum judgement access_fn(struct access *access);
  * a code, and the text is the default one. */
 static const char *split_dsn(struct access *access, const char *fallback, const char **dsn)
 {
-    const char *text = access->text;
-    size_t length = strspn(text, "0123456789.");
-    int first, second, third, used = 0;
+    size_t length = dsn_length(access->text);
 
-    *dsn = fallback;
-    if (sscanf(text, "%1d.%3d.%3d%n", &first, &second, &third, &used) == 3 && (size_t)used == length &&
-        (text[length] == '\0' || ascii_is_space(text[length])) && (first == 4 || first == 5)) {
-        *dsn = arena_copy_bytes(access->judge->arena, text, length);
-        text += length;
-        while (ascii_is_space(*text))
-            text++;
-    }
-    return text;
+    *dsn = length > 0 ? arena_copy_bytes(access->judge->arena, access->text, length) : fallback;
+    return access->text + length + strspn(access->text + length, " \t");
 }
 
 static enum judgement refuse(struct access *access, long code)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mail/config/expand.h"
+#include "mail/delivery/dsn.h"
 #include "mail/message/date.h"
 
 /* ---- smtpd_reject_footer ---- */
@@ -82,16 +83,19 @@ static void append_footer(struct smtp_session *session, struct text *lines)
     text_free(&plain);
 }
 
-/* Lines between LFs; the first has the code and text. */
+/* Lines between LFs; the first has the codes and text, the others get the same codes. */
 static void send_lines(struct smtp_session *session, char *lines)
 {
-    char code[4] = {lines[0], lines[1], lines[2], '\0'};
     char *cursor = lines + 4, *line = string_next_word(&cursor, "\n");
+    int dsn = (int)dsn_length(line);
+    bool first = true;
 
-    for (char *next; line != NULL; line = next) {
+    for (char *next; line != NULL; line = next, first = false) {
         next = string_next_word(&cursor, "\n");
-        stream_print(session->stream, "%s%c%s\r\n", code, next != NULL ? '-' : ' ',
-                     string_printable(line, true));
+        stream_print(session->stream, "%.3s%c", lines, next != NULL ? '-' : ' ');
+        if (!first && dsn > 0)
+            stream_print(session->stream, "%.*s ", dsn, lines + 4);
+        stream_print(session->stream, "%s\r\n", string_printable(line, true));
     }
 }
 

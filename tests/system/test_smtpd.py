@@ -246,7 +246,7 @@ def test_reject_footer(make_instance, sink):
     with mta.smtp() as client:
         client.ehlo()
         assert str(client.command("RSET x")) == ("501 5.5.4 Syntax: RSET. Call us\n"
-                                                 "501 and say 127.0.0.1, mail.test.example")
+                                                 "501 5.5.4 and say 127.0.0.1, mail.test.example")
 
 
 def test_bare_newline_in_a_command(make_instance, sink):

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/queue_command.h"
+#include "cli/queue_manager.h"
 #include "cli/queue_print.h"
 #include "mail/address/match_list.h"
 #include "util/base/arena.h"
@@ -193,35 +194,24 @@ static void ask_flush(struct queue_command *command, char kind, const char *what
     free(path);
 }
 
-/* Makes a deferred message due now, and tried even when its destination is taken for dead. */
-static void make_due(struct queue_command *command, const char *id)
-{
-    char path[QUEUE_PATH_SIZE];
-    struct stat file;
-
-    queue_path(command->layout, QUEUE_DEFERRED, id, path);
-    if (lstat(path, &file) == 0 && S_ISREG(file.st_mode)) {
-        chmod(path, (file.st_mode & 07777) | QUEUE_BIT_UNTHROTTLE);
-        utimensat(AT_FDCWD, path, NULL, 0);
-    }
-}
-
-/* The super-user needs no other service for this. */
+/* Deferred mail, tried now; other mail is left alone. What is not deferred needs no words. */
 static void flush_id(struct queue_command *command, const char *id)
 {
-    char *path = memory_format("public/%s", command->mail.queue_service_name);
+    struct qmgr_deliver question = {.queue_ids = {&id, 1}, .suspended_too = getuid() == 0};
+    struct qmgr_delivering answer;
+    struct arena *arena = arena_new();
+    struct error error;
 
     check_user(command, "authorized_flush_users", "flush the mail queue");
     if (!queue_command_id_plausible(id))
         die("Cannot flush queue ID - invalid name: \"%s\"", id);
-    if (geteuid() != 0) {
-        ask_flush(command, 'I', id);
-    } else {
-        make_due(command, id);
-        if (!queue_command_trigger(path, "DI"))
-            die("Cannot flush mail queue - mail system is down");
+    if (!queue_manager_ask(command, &ipc_qmgr_deliver, &question, &ipc_qmgr_delivering, &answer, arena, &error)) {
+        log_warning(NULL, "%s", error.text);
+        die("Cannot flush mail queue - mail system is down");
     }
-    free(path);
+    if (answer.busy.count > 0)
+        log_warning(NULL, "%s: is being delivered", id);
+    arena_free(arena);
 }
 
 static void flush_site(struct queue_command *command, const char *site)

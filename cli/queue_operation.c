@@ -1,7 +1,9 @@
 #include "cli/queue_operation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,11 +14,52 @@ static const char *const all_queues[] = {QUEUE_HOLD, QUEUE_INCOMING, QUEUE_ACTIV
 static const char *const queues_to_hold[] = {QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, NULL};
 static const char *const queues_to_release[] = {QUEUE_HOLD, NULL};
 
-static void complain(const char *what, const char *queue, const char *id)
+enum { FIND_ATTEMPTS = 3 };
+
+/* What became of one attempt on one file. */
+enum outcome {
+    OUTCOME_DONE,
+    OUTCOME_NOTHING, /* there was nothing to do, or it was not possible */
+    OUTCOME_GONE,    /* the file went its way meanwhile */
+};
+
+static enum outcome complain(const char *what, const char *queue, const char *id)
 {
-    if (errno != ENOENT) /* it went its way meanwhile */
-        log_warning(NULL, "%s file %s/%s: %s", what, queue, id, strerror(errno));
+    if (errno == ENOENT)
+        return OUTCOME_GONE;
+    log_warning(NULL, "%s file %s/%s: %s", what, queue, id, strerror(errno));
+    return OUTCOME_NOTHING;
 }
+
+/* ---- beside a running queue manager ---- */
+
+/* Delivery agents hold a shared lock on the file of each message they deliver, and look whether the file is still
+ * in its place when they have got it. As long as we hold the file, none begins. */
+struct hold_on_file {
+    int fd;    /* -1: it cannot be opened */
+    bool busy; /* it is being delivered */
+};
+
+static struct hold_on_file grasp(const struct queue_command *command, const char *queue, const char *id)
+{
+    struct hold_on_file hold = {.fd = queue_file_open(command->layout, queue, id, O_RDONLY | O_NONBLOCK)};
+
+    hold.busy = hold.fd >= 0 && flock(hold.fd, LOCK_EX | LOCK_NB) != 0;
+    return hold;
+}
+
+static void let_go(struct hold_on_file hold)
+{
+    if (hold.fd >= 0)
+        close(hold.fd);
+}
+
+static void say_busy(const char *id, const char *consequence)
+{
+    log_warning(NULL, "%s: is being delivered: %s", id, consequence);
+}
+
+/* ---- one operation ---- */
 
 static void remove_logs(struct queue_command *command, const char *id)
 {
@@ -27,87 +70,119 @@ static void remove_logs(struct queue_command *command, const char *id)
             complain("remove", logs[i], id);
 }
 
-static bool operate_delete(struct queue_command *command, const char *queue, const char *id)
+static enum outcome operate_delete(struct queue_command *command, const char *queue, const char *id)
 {
-    remove_logs(command, id);
-    if (queue_remove(command->layout, queue, id) == 0)
-        return true;
-    complain("remove", queue, id);
-    return false;
+    struct hold_on_file hold = grasp(command, queue, id);
+    enum outcome outcome = OUTCOME_DONE;
+
+    if (queue_remove(command->layout, queue, id) != 0)
+        outcome = complain("remove", queue, id);
+    else
+        remove_logs(command, id);
+    if (outcome == OUTCOME_DONE && hold.busy)
+        say_busy(id, "what is under way may still arrive");
+    let_go(hold);
+    return outcome;
 }
 
-static bool move(struct queue_command *command, const char *from, const char *to, const char *id)
+static enum outcome move(struct queue_command *command, const char *from, const char *to, const char *id)
 {
     if (string_equal(from, to))
-        return false;
-    if (queue_move(command->layout, id, from, to) == 0)
-        return true;
-    complain("move", from, id);
-    return false;
+        return OUTCOME_NOTHING;
+    return queue_move(command->layout, id, from, to) == 0 ? OUTCOME_DONE : complain("move", from, id);
 }
 
-/* The message comes back under another ID: what was logged about this one is of no use. */
-static bool requeue(struct queue_command *command, const char *queue, const char *id)
+static enum outcome operate_hold(struct queue_command *command, const char *queue, const char *id)
 {
-    if (!move(command, queue, QUEUE_MAILDROP, id))
-        return false;
-    remove_logs(command, id);
-    return true;
+    struct hold_on_file hold = grasp(command, queue, id);
+    enum outcome outcome = move(command, queue, QUEUE_HOLD, id);
+
+    if (outcome == OUTCOME_DONE && hold.busy)
+        say_busy(id, "what is under way is not stopped");
+    let_go(hold);
+    return outcome;
 }
 
-static bool expire(struct queue_command *command, const char *queue, const char *id)
+/* A failure has been noted that the sender was not told of yet. */
+static bool has_bounces(const struct queue_command *command, const char *id)
+{
+    char path[QUEUE_PATH_SIZE];
+
+    return access(queue_path(command->layout, QUEUE_BOUNCE, id, path), F_OK) == 0;
+}
+
+/* The message comes back under another ID: what was logged about this one is of no use. A recipient that is just
+ * being served would get it twice. */
+static enum outcome requeue(struct queue_command *command, const char *queue, const char *id)
+{
+    struct hold_on_file hold = grasp(command, queue, id);
+    enum outcome outcome = OUTCOME_NOTHING;
+
+    if (hold.busy || (string_equal(queue, QUEUE_ACTIVE) && has_bounces(command, id)))
+        say_busy(id, "not requeued");
+    else
+        outcome = move(command, queue, QUEUE_MAILDROP, id);
+    if (outcome == OUTCOME_DONE)
+        remove_logs(command, id);
+    let_go(hold);
+    return outcome;
+}
+
+static enum outcome expire(struct queue_command *command, const char *queue, const char *id)
 {
     char path[QUEUE_PATH_SIZE];
     struct stat file;
 
     queue_path(command->layout, queue, id, path);
-    if (lstat(path, &file) < 0 || !S_ISREG(file.st_mode) || (file.st_mode & QUEUE_BIT_EXPIRE) != 0)
-        return false;
-    if (chmod(path, (file.st_mode & 07777) | QUEUE_BIT_EXPIRE) == 0)
-        return true;
-    complain("change", queue, id);
-    return false;
+    if (lstat(path, &file) < 0)
+        return complain("change", queue, id);
+    if (!S_ISREG(file.st_mode) || (file.st_mode & QUEUE_BIT_EXPIRE) != 0)
+        return OUTCOME_NOTHING;
+    return chmod(path, (file.st_mode & 07777) | QUEUE_BIT_EXPIRE) == 0 ? OUTCOME_DONE : complain("change", queue, id);
 }
 
 /* Counts and, for a named message, logs. */
-static void note(bool done, const char *id, const char *text, size_t *count)
+static enum outcome note(enum outcome outcome, const char *id, const char *text, size_t *count)
 {
     struct log_context context = {id};
 
-    if (!done)
-        return;
-    ++*count;
-    if (id != NULL)
+    if (outcome == OUTCOME_DONE)
+        ++*count;
+    if (outcome == OUTCOME_DONE && id != NULL)
         log_info(&context, "%s", text);
+    return outcome;
+}
+
+static enum outcome expire_and_release(struct queue_command *command, const char *queue, const char *id,
+                                       const char *logged_id, struct queue_operation_counts *counts)
+{
+    enum outcome outcome = note(expire(command, queue, id), logged_id, "expired", &counts->expired);
+
+    if (outcome == OUTCOME_GONE || !string_equal(queue, QUEUE_HOLD))
+        return outcome;
+    return note(move(command, queue, QUEUE_DEFERRED, id), logged_id, "released from hold", &counts->released);
 }
 
 /* logged_id: the ID if a line is wanted, else NULL. */
-static void operate(struct queue_command *command, enum queue_operation_kind kind, const char *queue, const char *id,
-                    const char *logged_id, struct queue_operation_counts *counts)
+static enum outcome operate(struct queue_command *command, enum queue_operation_kind kind, const char *queue,
+                            const char *id, const char *logged_id, struct queue_operation_counts *counts)
 {
     switch (kind) {
     case OPERATION_REQUEUE:
-        note(requeue(command, queue, id), logged_id, "requeued", &counts->requeued);
-        break;
+        return note(requeue(command, queue, id), logged_id, "requeued", &counts->requeued);
     case OPERATION_DELETE:
-        note(operate_delete(command, queue, id), logged_id, "removed", &counts->deleted);
-        break;
+        return note(operate_delete(command, queue, id), logged_id, "removed", &counts->deleted);
     case OPERATION_EXPIRE:
-        note(expire(command, queue, id), logged_id, "expired", &counts->expired);
-        break;
+        return note(expire(command, queue, id), logged_id, "expired", &counts->expired);
     case OPERATION_EXPIRE_RELEASE:
-        note(expire(command, queue, id), logged_id, "expired", &counts->expired);
-        if (string_equal(queue, QUEUE_HOLD))
-            note(move(command, queue, QUEUE_DEFERRED, id), logged_id, "released from hold", &counts->released);
-        break;
+        return expire_and_release(command, queue, id, logged_id, counts);
     case OPERATION_HOLD:
-        note(move(command, queue, QUEUE_HOLD, id), logged_id, "placed on hold", &counts->held);
-        break;
+        return note(operate_hold(command, queue, id), logged_id, "placed on hold", &counts->held);
     case OPERATION_RELEASE:
-        note(move(command, queue, QUEUE_DEFERRED, id), logged_id, "released from hold", &counts->released);
-        break;
+        return note(move(command, queue, QUEUE_DEFERRED, id), logged_id, "released from hold", &counts->released);
     case OPERATION_KINDS: break;
     }
+    return OUTCOME_NOTHING;
 }
 
 /* Mail in maildrop has not been looked at yet: it can be deleted only. */
@@ -138,9 +213,11 @@ void queue_operation_one(struct queue_command *command, enum queue_operation_kin
         log_warning(NULL, "invalid mail queue id: %s", id);
         return;
     }
-    queue = queue_find(command->layout, id, queues != NULL ? queues : usual_queues(kind), &file);
-    if (queue != NULL && allowed(kind, queue))
-        operate(command, kind, queue, id, id, counts);
+    for (int i = 0; i < FIND_ATTEMPTS; i++) {
+        queue = queue_find(command->layout, id, queues != NULL ? queues : usual_queues(kind), &file);
+        if (queue == NULL || !allowed(kind, queue) || operate(command, kind, queue, id, id, counts) != OUTCOME_GONE)
+            return;
+    }
 }
 
 void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind, const char *const *queues,

@@ -147,10 +147,36 @@ static bool send_reports(struct message *message)
     return sent;
 }
 
+/* postsuper may have changed what is wanted of the file, or taken it. False: it is not here any more; where it is
+ * nowhere, nobody else will take its logs away. */
+static bool look_again(struct message *message)
+{
+    static const char *const elsewhere[] = {QUEUE_HOLD, QUEUE_MAILDROP, QUEUE_DEFERRED, QUEUE_INCOMING, NULL};
+    static const char *const logs[] = {QUEUE_DEFER, QUEUE_BOUNCE, QUEUE_TRACE};
+    const struct queue_layout *layout = message->manager->layout;
+    char path[QUEUE_PATH_SIZE];
+    struct stat status;
+
+    if (stat(queue_path(layout, QUEUE_ACTIVE, message->id, path), &status) == 0) {
+        message->mode = status.st_mode;
+        return true;
+    }
+    if (errno != ENOENT)
+        return true;
+    if (queue_find(layout, message->id, elsewhere, &status) == NULL)
+        for (size_t i = 0; i < sizeof logs / sizeof *logs; i++)
+            queue_remove(layout, logs[i], message->id);
+    return false;
+}
+
 void message_finish(struct message *message)
 {
     const char *expired;
 
+    if (!look_again(message)) {
+        message_forget(message);
+        return;
+    }
     if (!send_reports(message)) {
         defer(message);
     } else if (message->deferred == 0) {

@@ -240,13 +240,11 @@ static void set_corrupt_aside(struct message *message, const char *reason)
 }
 
 /* A delivery from before a restart of the queue manager may still be under way: its agent holds a lock. */
-static bool is_free(struct message *message, int fd)
+bool message_file_busy(int fd)
 {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        flock(fd, LOCK_UN); /* the agents' turn */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         return true;
-    }
-    log_info(&message->log, "skipped, still being delivered");
+    flock(fd, LOCK_UN); /* the agents' turn */
     return false;
 }
 
@@ -256,7 +254,8 @@ static void start(struct message *message, int fd)
     struct error error;
     struct stat status;
 
-    if (!is_free(message, fd)) {
+    if (message_file_busy(fd)) {
+        log_info(&message->log, "skipped, still being delivered");
         finish_later(message);
         return;
     }
@@ -276,7 +275,7 @@ static void start(struct message *message, int fd)
     message_entry_done(message);
 }
 
-enum take_result message_take(struct manager *manager, const char *queue, const char *id)
+enum take_result message_take(struct manager *manager, const char *queue, const char *id, bool insist)
 {
     struct message *message;
     int fd;
@@ -287,6 +286,7 @@ enum take_result message_take(struct manager *manager, const char *queue, const 
         return TAKE_NOT_THERE;
     manager->active++;
     message = message_new(manager, id);
+    message->insist = insist;
     fd = queue_file_open(manager->layout, QUEUE_ACTIVE, id, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
         log_warning(&message->log, "open %s: %s", QUEUE_ACTIVE, strerror(errno));

@@ -10,8 +10,12 @@ enum take_result {
     TAKE_NOT_THERE /* somebody else took or removed it */
 };
 
-/* Moves queue/ID to the active queue and starts its deliveries; within a task. */
-enum take_result message_take(struct manager *manager, const char *queue, const char *id);
+/* Moves queue/ID to the active queue and starts its deliveries; within a task. insist: also where its destinations
+ * are suspended. */
+enum take_result message_take(struct manager *manager, const char *queue, const char *id, bool insist);
+
+/* Does a delivery of this file go on, begun by a queue manager before this one? */
+bool message_file_busy(int fd);
 
 /* One of the message's entries has been dealt with. */
 void message_entry_done(struct message *message);

@@ -28,7 +28,8 @@ struct qmgr_config {
 #undef PARAMETER
 };
 
-struct agents; /* agent.h */
+struct agents;      /* agent.h */
+struct suspensions; /* suspension.h */
 struct master_cf;
 struct match_list;
 
@@ -116,6 +117,7 @@ struct message {
     mode_t mode;          /* of the file: what postsuper and postqueue asked for */
     int64_t last_offset;  /* of the last recipient in memory */
     bool more_recipients; /* than are in memory */
+    bool insist;          /* tried even if its destinations are suspended */
     size_t in_memory;     /* recipients */
     size_t pending;       /* entries, and one while entries are being made */
     size_t deferred;      /* recipients to be tried again */

@@ -5,8 +5,8 @@
 
 #include "mail/address/match_list.h"
 #include "mail/config/master_cf.h"
-#include "qmgr/message.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/request.h"
 #include "qmgr/scan.h"
 #include "qmgr/transport.h"
 #include "util/base/memory.h"
@@ -20,24 +20,6 @@ static const struct parameter parameters[] = {
 static const struct parameter_set qmgr_parameters = PARAMETER_SET(parameters, struct qmgr_config);
 
 /* ---- requests ---- */
-
-/* cleanup has queued a message. What finds no room is found by a scan when there is some. */
-static void qmgr_call(struct service_environment *environment, struct call *call)
-{
-    struct manager *manager = environment->state;
-    struct arena *arena = arena_new();
-    struct qmgr_new_message told;
-    struct qmgr_taken answer = {.full = false};
-
-    if (ipc_receive(call, &ipc_qmgr_new_message, &told, arena, deadline_in(environment->mail->ipc_timeout))) {
-        if (queue_id_valid(told.queue_id) && message_take(manager, QUEUE_INCOMING, told.queue_id) == TAKE_NO_ROOM) {
-            answer.full = true;
-            scan_request(manager->incoming, false);
-        }
-        ipc_send(call, &ipc_qmgr_taken, &answer);
-    }
-    arena_free(arena);
-}
 
 /* Contracts of the trigger letters: qmgr(8). */
 static void qmgr_trigger(struct service_environment *environment, const char *requests, size_t count)
@@ -132,7 +114,7 @@ static const struct service qmgr = {
     .parameters = &qmgr_parameters,
     .start = qmgr_start,
     .ready = qmgr_ready,
-    .call = qmgr_call,
+    .call = request_serve,
     .trigger = qmgr_trigger,
     .protocol = IPC_PROTOCOL_QMGR,
     .drain = qmgr_drain,

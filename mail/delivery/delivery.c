@@ -63,20 +63,42 @@ static bool lock_file(int fd)
     return false;
 }
 
-static bool open_file(struct delivery *delivery, struct error *error)
+/* postsuper may have moved or removed the file before the lock was had. */
+static bool is_in_place(const struct delivery *delivery, const struct queue_layout *layout)
+{
+    char path[QUEUE_PATH_SIZE];
+    struct stat named, opened;
+
+    queue_path(layout, delivery->request.queue_name, delivery->request.queue_id, path);
+    return lstat(path, &named) == 0 && fstat(delivery->fd, &opened) == 0 && named.st_ino == opened.st_ino &&
+           named.st_dev == opened.st_dev;
+}
+
+static bool open_and_lock(struct delivery *delivery, const struct queue_layout *layout, struct error *error)
 {
     const struct delivery_request *request = &delivery->request;
-    struct queue_layout *layout;
 
-    if (!queue_id_valid(request->queue_id) || strchr(request->queue_name, '/') != NULL)
-        return error_set(error, "bad queue ID in a delivery request");
-    layout = queue_layout_new(delivery->environment->mail);
     delivery->fd = queue_file_open(layout, request->queue_name, request->queue_id, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    queue_layout_free(layout);
     if (delivery->fd < 0)
         return error_set(error, "open %s %s: %s", request->queue_name, request->queue_id, strerror(errno));
     if (!lock_file(delivery->fd))
         return error_set(error, "lock %s %s: %s", request->queue_name, request->queue_id, strerror(errno));
+    return is_in_place(delivery, layout) ||
+           error_set(error, "%s %s: the message was taken away", request->queue_name, request->queue_id);
+}
+
+static bool open_file(struct delivery *delivery, struct error *error)
+{
+    struct queue_layout *layout;
+    bool opened;
+
+    if (!queue_id_valid(delivery->request.queue_id) || strchr(delivery->request.queue_name, '/') != NULL)
+        return error_set(error, "bad queue ID in a delivery request");
+    layout = queue_layout_new(delivery->environment->mail);
+    opened = open_and_lock(delivery, layout, error);
+    queue_layout_free(layout);
+    if (!opened)
+        return false;
     /* A queue manager that started since found no lock, and takes the message for its own. */
     if (call_abandoned(delivery->call))
         return error_set(error, "the queue manager went away before the delivery began");

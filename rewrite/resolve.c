@@ -292,9 +292,8 @@ static void resolve_by_class(struct question *question, bool local)
         resolve_local(question);
     else
         resolve_remote(question, domain);
-    if (failed(question) || strcmp(question->reply->transport, question->resolver->mail->error_service_name) == 0)
-        return;
-    overrule_transport(question, domain != NULL ? domain : question->resolver->mail->myhostname);
+    if (!failed(question) && (question->reply->flags & RESOLVE_VIRTUAL_ALIAS) == 0)
+        overrule_transport(question, domain != NULL ? domain : question->resolver->mail->myhostname);
     if (!failed(question))
         overrule_relocated(question);
 }

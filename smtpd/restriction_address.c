@@ -1,6 +1,9 @@
 /* Restrictions on where mail would go: relaying, and users that do not exist. */
+#include <string.h>
+
 #include "mail/address/address.h"
 #include "mail/address/address_lookup.h"
+#include "mail/delivery/dsn.h"
 #include "smtpd/restriction_functions.h"
 
 bool restriction_resolve(struct judge *judge, const char *address, struct resolve_reply *reply,
@@ -130,6 +133,24 @@ static enum table_result find_user(const struct smtpd *smtpd, const struct user_
     return found;
 }
 
+/* Mail that would only go to the error or retry transport is refused at the door, with the reason given there. */
+static bool leads_nowhere(const struct smtpd *smtpd, const struct resolve_reply *reply)
+{
+    return (reply->flags & RESOLVE_VIRTUAL_ALIAS) == 0 &&
+           (string_equal(reply->transport, smtpd->mail->error_service_name) || string_equal(reply->transport, "retry"));
+}
+
+static enum judgement reject_nowhere(struct judge *judge, const char *address, enum restriction_list_kind about,
+                                     const struct resolve_reply *reply)
+{
+    bool for_good = !string_equal(reply->transport, "retry");
+    size_t length = dsn_length(reply->nexthop);
+    const char *dsn = length > 0 ? arena_copy_bytes(judge->arena, reply->nexthop, length) : for_good ? "5.0.0" : "4.0.0";
+
+    return judge_reject(judge, for_good && *dsn != '4' ? 550 : 450, dsn, "<%s>: %s rejected: %s", address,
+                        judge_class(about), reply->nexthop + length + strspn(reply->nexthop + length, " "));
+}
+
 static enum judgement unlisted(struct judge *judge, const char *address, enum restriction_list_kind about)
 {
     const struct smtpd *smtpd = judge->session->smtpd;
@@ -145,6 +166,8 @@ static enum judgement unlisted(struct judge *judge, const char *address, enum re
     if ((reply.flags & RESOLVE_ERROR) != 0)
         return judge_reject(judge, 550, about == SENDER_RESTRICTIONS ? "5.1.0" : "5.1.1", "<%s>: %s rejected: %s",
                             address, judge_class(about), "bad address syntax");
+    if (leads_nowhere(smtpd, &reply))
+        return reject_nowhere(judge, address, about, &reply);
     class = class_of(smtpd->config, reply.flags);
     /* Without a list of users anyone may exist; aliases are their own list. */
     if (class.flag == 0 || (class.map != ALIAS_RECIPIENTS && table_list_empty(smtpd->recipients[class.map])))

@@ -100,11 +100,15 @@ def make_sink():
 
 
 @pytest.fixture(scope="module")
-def module_sink():
+def module_sinks():
+    """As make_sink, for sinks that all tests of a file share."""
+    yield from smtp_sinks()
+
+
+@pytest.fixture(scope="module")
+def module_sink(module_sinks):
     """One sink for all tests of a file."""
-    makers = smtp_sinks()
-    yield next(makers)()
-    next(makers, None)
+    return module_sinks()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-/* Messages made fit for servers without 8BITMIME: no line becomes longer than RFC 2045 lets it. */
+/* Messages made fit for servers without 8BITMIME: everything is taken, and what comes out is not much longer. */
 #include <assert.h>
 #include <string.h>
 

@@ -37,7 +37,7 @@ SECONDS  ?= 10
 
 .SECONDARY:
 .PHONY: all clean help run check unit system check-peer bench layers fuzz fuzzers manual install dependencies test-dependencies
-all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/lmtp)
+all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/lmtp) $(BUILD)/sbin/mailq $(BUILD)/sbin/newaliases
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -84,6 +84,9 @@ $(foreach m,$(MAINS),$(eval $(call program_rules,$(m),$(if $(filter cli/% observ
 
 $(BUILD)/libexec/lmtp: $(BUILD)/libexec/smtp
 	ln -sf smtp $@
+
+$(BUILD)/sbin/mailq $(BUILD)/sbin/newaliases: $(BUILD)/sbin/sendmail
+	ln -sf sendmail $@
 
 # Stand-ins for services, for the tests of what surrounds them.
 $(BUILD)/test-services/%: $(BUILD)/obj/tests/system/services/%_main.o $(BUILD)/libpostern.a

@@ -95,6 +95,7 @@ struct cleanup_message {
     const char *first_recipient;   /* for the log */
     struct map *seen_recipients;
     struct content_state content;
+    bool content_ended; /* its end is in the file */
 };
 
 /* ---- message.c ---- */
@@ -135,6 +136,10 @@ bool checks_apply(struct cleanup_message *message, struct table_list *tables, co
 
 /* The tables for a header field of this level; the fields of MIME have their own. */
 struct table_list *checks_for_field(const struct cleanup *cleanup, enum mime_header_level level, const char *field);
+
+/* ---- return.c ---- */
+/* Returns what was refused to its sender. False: that cannot be done now. */
+bool message_return(struct cleanup_message *message);
 
 /* ---- commit.c ---- */
 bool commit_file(struct cleanup_message *message); /* ready and durable. False: errno */

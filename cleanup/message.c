@@ -56,6 +56,16 @@ static void write_sender(struct cleanup_message *message)
         recipients_add_bcc_of(message, cleanup->sender_bcc, message->sender);
 }
 
+/* The delimiters are in the number: the first one in its high byte. 1: the usual ones. */
+static void write_verp(struct cleanup_message *message)
+{
+    int64_t verp = message->open.verp;
+    char delimiters[3] = {(char)(verp >> 8 & 0x7f), (char)(verp & 0x7f), '\0'};
+
+    if (verp != 0)
+        message_writer_record(message->writer, RECORD_VERP, verp > 0xff ? delimiters : "+=");
+}
+
 static void write_head(struct cleanup_message *message, int64_t created)
 {
     const struct cleanup_open *open = &message->open;
@@ -73,8 +83,7 @@ static void write_head(struct cleanup_message *message, int64_t created)
         message_writer_attribute(message->writer, "envelope_id", open->dsn_envid);
     if (open->dsn_ret != DSN_RET_NONE)
         write_number(message, "ret_flags", open->dsn_ret);
-    if (open->verp != 0)
-        message_writer_record(message->writer, RECORD_VERP, "+=");
+    write_verp(message);
     write_sender(message);
     if (*open->encoding != '\0')
         message_writer_attribute(message->writer, "encoding", open->encoding);
@@ -140,11 +149,15 @@ static void complete_file(struct cleanup_message *message)
 {
     content_end(message);
     message_writer_end_content(message->writer);
+    message->content_ended = true;
     write_extracted(message);
     if (map_count(message->seen_recipients) == 0)
         message_fail(message, 554, "5.5.1", "Error: no valid recipients");
     if (message->verdict.code != 0 || message->discard)
         return;
+    if ((message->open.flags & CLEANUP_UTF8) != 0 &&
+        (message->open.sendopts & (SENDOPT_UTF8_HEADER | SENDOPT_UTF8_SENDER | SENDOPT_UTF8_RECIPIENT)) != 0)
+        message->open.sendopts |= SENDOPT_SMTPUTF8;
     if (!message_writer_finish(message->writer, 0, message->open.sendopts))
         message_fail_write(message, errno, "write queue file");
     else if (message->hold && !move_to_hold(message))
@@ -153,13 +166,25 @@ static void complete_file(struct cleanup_message *message)
         message_fail_write(message, errno, "make queue file durable");
 }
 
+/* Whoever handed it in is done with it when it is on its way back. */
+static void return_or_defer(struct cleanup_message *message)
+{
+    if (message_return(message))
+        message->verdict.code = 0;
+    else
+        message->verdict = (struct cleanup_verdict){451, "4.3.0", "bounce message failure"};
+}
+
 void message_end(struct cleanup_message *message, const struct cleanup_end *end)
 {
     message->hold = message->hold || (end->flags & CLEANUP_HOLD) != 0;
     message->discard = message->discard || (end->flags & CLEANUP_DISCARD) != 0;
     if (message->verdict.code == 0)
         complete_file(message);
-    if (message->verdict.code != 0) {
+    if (message->verdict.code >= 500 && (message->open.flags & CLEANUP_BOUNCE) != 0) {
+        return_or_defer(message);
+        message_abandon(message);
+    } else if (message->verdict.code != 0) {
         message_abandon(message);
     } else if (message->discard) {
         log_info(&message->log, "removed (discarded)");

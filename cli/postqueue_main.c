@@ -1,7 +1,6 @@
 /* postqueue - lists and flushes the queue (postqueue(1)). */
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,19 +32,8 @@ static void usage(void)
 
 static void check_user(const struct queue_command *command, const char *parameter, const char *what)
 {
-    const struct passwd *user = getpwuid(getuid());
-    const char *name = user != NULL ? user->pw_name : "unknown";
-    struct error error;
-    struct match_list *list;
-
-    if (getuid() == 0)
-        return;
-    list = match_list_new(config_get(command->config, parameter), 0, &error);
-    if (list == NULL)
-        die("%s: %s", parameter, error.text);
-    if (match_list_string(list, name, &error) != MATCH_YES)
-        die("User %s(%ld) is not allowed to %s", name, (long)getuid(), what);
-    match_list_free(list);
+    if (getuid() != 0)
+        queue_command_check_user(command, parameter, what);
 }
 
 /* ---- listing ---- */

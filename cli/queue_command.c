@@ -1,12 +1,14 @@
 #include "cli/queue_command.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "mail/address/match_list.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
@@ -86,8 +88,24 @@ void queue_command_end(struct queue_command *command)
     config_free(command->config);
 }
 
+void queue_command_check_user(const struct queue_command *command, const char *parameter, const char *what)
+{
+    const struct passwd *user = getpwuid(getuid());
+    char *name = memory_copy_string(user != NULL ? user->pw_name : "unknown");
+    struct error error;
+    struct match_list *list = match_list_new(config_get(command->config, parameter), 0, &error);
+
+    if (list == NULL)
+        die("%s: %s", parameter, error.text);
+    if (match_list_string(list, name, &error) != MATCH_YES)
+        die("User %s(%ld) is not allowed to %s", name, (long)getuid(), what);
+    match_list_free(list);
+    free(name);
+}
+
 int queue_command_connect(const char *path)
 {
+    static const struct timeval patience = {.tv_sec = 10};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd, reason;
 
@@ -97,6 +115,8 @@ int queue_command_connect(const char *path)
     }
     strcpy(address.sun_path, path);
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) /* a service that hangs must not hold up whoever calls it */
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     reason = errno;

@@ -27,6 +27,9 @@ void queue_command_configure_quietly(struct queue_command *command, const char *
 void queue_command_enter_queue(struct queue_command *command);
 void queue_command_end(struct queue_command *command);
 
+/* Ends the command unless the user who runs it is on the list that the parameter names ("static:anyone"). */
+void queue_command_check_user(const struct queue_command *command, const char *parameter, const char *what);
+
 /* Connects to a service's socket below the queue directory. -1: errno. */
 int queue_command_connect(const char *path);
 /* Writes trigger letters to it. False: errno. */

@@ -54,6 +54,8 @@ enum cleanup_flag {
     CLEANUP_BCC = 8,       /* add always_bcc and its kin */
     CLEANUP_MAP = 16,      /* canonical and alias tables apply */
     CLEANUP_INTERNAL = 32, /* a notification of our own */
+    CLEANUP_BOUNCE = 64,   /* the sender has gone: what cannot be accepted is returned by mail */
+    CLEANUP_UTF8 = 128,    /* SMTPUTF8 when addresses or headers need it */
 };
 
 /* The low bits are as Postfix keeps them in queue files. */

@@ -47,6 +47,7 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 SET_GID_COMMANDS = ("postqueue", "postdrop")
+SENDMAIL_NAMES = ("sendmail", "mailq", "newaliases")
 QUEUES = ("maildrop", "incoming", "active", "deferred", "hold", "corrupt", "defer", "bounce", "trace")
 
 
@@ -167,7 +168,10 @@ class Instance:
     def run(self, program, *arguments, check=False, input=None, timeout=60):
         """Runs a command of this instance: run("postqueue", "-p"). Text in, CompletedProcess with text out."""
         path = f"{self.main['command_directory']}/{program}"
-        command = [path, "-c", str(self.etc), *map(str, arguments)]
+        if self.mta == "postfix" and program in ("mailq", "newaliases"):
+            path = f"/usr/bin/{program}"
+        where = "-C" if program in SENDMAIL_NAMES else "-c"
+        command = [path, where, str(self.etc), *map(str, arguments)]
         result = subprocess.run(self.as_user(command), input=input, capture_output=True, text=True, timeout=timeout,
                                 env=self.environment, cwd="/")
         assert not check or result.returncode == 0, f"{command}: {result.returncode}\n{result.stdout}{result.stderr}"

@@ -84,8 +84,7 @@ static struct delivery_request make_request(const struct entry *entry, struct ar
 {
     const struct message *message = entry->message;
     const struct message_envelope *envelope = &message->envelope;
-    struct delivery_request request = {.flags = DELIVERY_RETRY_ALLOWED,
-                                       .queue_name = QUEUE_ACTIVE,
+    struct delivery_request request = {.queue_name = QUEUE_ACTIVE,
                                        .queue_id = message->id,
                                        .data_offset = envelope->sizes.data_offset,
                                        .data_size = envelope->sizes.message_size,

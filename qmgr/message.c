@@ -15,6 +15,8 @@
 #include "qmgr/transport.h"
 #include "util/base/memory.h"
 
+#define FIRST_LOOK (1 * SECONDS) /* at a message whose delivery began before this process */
+
 /* ---- recipients to entries ---- */
 
 /* The entries of a batch, one list for each destination: message -> destinations -> entries. */
@@ -239,26 +241,12 @@ static void set_corrupt_aside(struct message *message, const char *reason)
     message_forget(message);
 }
 
-/* A delivery from before a restart of the queue manager may still be under way: its agent holds a lock. */
-bool message_file_busy(int fd)
-{
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        return true;
-    flock(fd, LOCK_UN); /* the agents' turn */
-    return false;
-}
-
 static void start(struct message *message, int fd)
 {
     bool damaged;
     struct error error;
     struct stat status;
 
-    if (message_file_busy(fd)) {
-        log_info(&message->log, "skipped, still being delivered");
-        finish_later(message);
-        return;
-    }
     if (!message_envelope_read(fd, message->arena, &message->envelope, &damaged, &error)) {
         if (damaged) {
             set_corrupt_aside(message, error.text);
@@ -273,6 +261,37 @@ static void start(struct message *message, int fd)
              (long long)message->envelope.sizes.message_size, message->envelope.recipients_left);
     load_batch(message, fd);
     message_entry_done(message);
+}
+
+bool message_file_busy(int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return true;
+    flock(fd, LOCK_UN); /* the agents' turn */
+    return false;
+}
+
+/* A delivery from before a restart of the queue manager may still be under way. Looks again, ever more seldom, until
+ * its agent has ended. What it delivered it has marked. */
+static void wait_until_free(void *argument)
+{
+    struct message *message = argument;
+    duration wait = FIRST_LOOK, longest = message->manager->mail->minimal_backoff_time;
+
+    while (task_sleep(wait) == WAIT_READY) {
+        int fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR | O_CLOEXEC);
+        bool ready = fd < 0 || !message_file_busy(fd);
+
+        if (ready && fd < 0)
+            message_forget(message); /* somebody took it away */
+        else if (ready)
+            start(message, fd);
+        if (fd >= 0)
+            close(fd);
+        if (ready)
+            return;
+        wait = wait * 2 < longest ? wait * 2 : longest;
+    }
 }
 
 enum take_result message_take(struct manager *manager, const char *queue, const char *id, bool insist)
@@ -295,7 +314,12 @@ enum take_result message_take(struct manager *manager, const char *queue, const 
     }
     if (strcmp(queue, QUEUE_DEFERRED) == 0)
         queue_remove(manager->layout, QUEUE_DEFER, id); /* the next try has reasons of its own */
-    start(message, fd);
+    if (message_file_busy(fd)) {
+        log_info(&message->log, "skipped, still being delivered");
+        task_start(wait_until_free, message);
+    } else {
+        start(message, fd);
+    }
     close(fd);
     return TAKE_DONE;
 }

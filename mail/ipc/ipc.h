@@ -71,9 +71,8 @@ enum dsn_notify { DSN_NOTIFY_NEVER = 1, DSN_NOTIFY_SUCCESS = 2, DSN_NOTIFY_FAILU
 enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };
 
 enum delivery_flag {
-    DELIVERY_RETRY_ALLOWED = 1, /* 0: the last try: what fails now bounces (expired) */
-    DELIVERY_RECORD = 2,        /* success is to be reported to the sender (trace) */
-    DELIVERY_PROBE = 4,         /* look, do not deliver */
+    DELIVERY_RECORD = 2, /* success is to be reported to the sender (trace) */
+    DELIVERY_PROBE = 4,  /* look, do not deliver */
 };
 
 enum delivery_status {

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness.instance import MTA
 from harness.smtp_sink import Rule
 from harness.waiting import free_port, wait_until
 
@@ -229,3 +230,19 @@ def test_input_waits_for_output(make_instance, make_sink):
             client.transaction("a@x.example", [f"r{n}@y.example"])
     assert time.monotonic() - start > 2
     assert len(sink.wait_for(12, timeout=60)) == 12
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="Postfix puts it off for minimal_backoff_time")
+def test_reload_during_a_delivery(make_instance, make_sink):
+    """The agent finishes for a queue manager that is gone; the next one waits for it, and finds the work done."""
+    sink = make_sink()
+    sink.rules.append(Rule("END", delay=3))
+    mta = make_instance({"relayhost": sink.nexthop})
+    mta.start()
+    queue_id = send(mta, ["b@y.example"])
+    wait_until(lambda: sink.sessions and any(c.startswith("DATA") for c in sink.sessions[0].commands), what="DATA")
+    mta.reload()
+    mta.wait_log(rf"{queue_id}: skipped, still being delivered")
+    mta.wait_log(rf"{queue_id}: to=<b@y\.example>.* status=sent", timeout=20)
+    mta.wait_log(rf"{queue_id}: removed", timeout=20)
+    assert len(sink.messages) == 1

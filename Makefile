@@ -5,6 +5,8 @@
 # util/ and mail/ are linked into all. Nothing is listed here by name.
 
 BUILD    ?= build
+V        ?=
+Q        := $(if $(V),,@)
 SANITIZE ?=
 PREFIX   ?= /usr
 DESTDIR  ?=
@@ -42,7 +44,7 @@ all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/
 help:
 	@sed -n 's/^#: //p' Makefile
 
-#: make                build the commands and services into build/
+#: make                build the commands and services into build/ (V=1 shows the compiler lines)
 #: make run            install what is missing, build, run a private instance and send mail through it
 #: make check          install what is missing, build with sanitizers, run all tests
 #: make check-peer     the scenarios of tests/system against Postern and against Debian's Postfix
@@ -57,7 +59,8 @@ CPPFLAGS += $(shell pkg-config --cflags $(PACKAGES))
 # ---- rules ----
 $(BUILD)/obj/%.o: %.c | $(BUILD)/generated/parameters.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(if $(V),,@echo "  CC    $<")
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # All parameters of all programs, for postconf and for the check of unknown names.
 $(BUILD)/generated/parameters.h: $(PARAMETER_DEFS) Makefile
@@ -66,24 +69,25 @@ $(BUILD)/generated/parameters.h: $(PARAMETER_DEFS) Makefile
 
 $(BUILD)/libpostern.a: $(SOURCES:%.c=$(BUILD)/obj/%.o)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 define folder_rules
 $(BUILD)/obj/$(1)/folder.a: $(patsubst %.c,$(BUILD)/obj/%.o,$(call MODULES,$(1)))
 	@mkdir -p $$(@D); rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$(Q)$$(AR) rcs $$@ $$^
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_rules,$(f))))
 
 define program_rules
 $(BUILD)/$(2)/$(3): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/obj/$(patsubst %/,%,$(dir $(1)))/folder.a $(BUILD)/libpostern.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+	$$(if $$(V),,@echo "  LINK  $$@")
+	$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
 $(foreach m,$(MAINS),$(eval $(call program_rules,$(m),$(if $(filter cli/% observe/%,$(m)),sbin,libexec),$(patsubst %_main.c,%,$(notdir $(m))))))
 
 $(BUILD)/libexec/lmtp: $(BUILD)/libexec/smtp
-	ln -sf smtp $@
+	$(Q)ln -sf smtp $@
 
 $(BUILD)/sbin/mailq $(BUILD)/sbin/newaliases: $(BUILD)/sbin/sendmail
 	ln -sf sendmail $@
@@ -91,23 +95,23 @@ $(BUILD)/sbin/mailq $(BUILD)/sbin/newaliases: $(BUILD)/sbin/sendmail
 # Stand-ins for services, for the tests of what surrounds them.
 $(BUILD)/test-services/%: $(BUILD)/obj/tests/system/services/%_main.o $(BUILD)/libpostern.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # A unit test links its subject's folder when it is named FOLDER_..._test.c and FOLDER is a service's.
 $(BUILD)/unit/%: tests/unit/%.c $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) $(BUILD)/libpostern.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< -Wl,--start-group $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) -Wl,--end-group $(BUILD)/libpostern.a $(LIBS) -lcmocka
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< -Wl,--start-group $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) -Wl,--end-group $(BUILD)/libpostern.a $(LIBS) -lcmocka
 
 # A fuzz target is a fuzzer (with clang), and a unit test that replays its corpus.
 FUZZ_PARTS = tests/fuzz/fuzz.c -Wl,--start-group $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) -Wl,--end-group $(BUILD)/libpostern.a $(LIBS)
 FUZZ_NEEDS := tests/fuzz/fuzz.c $(foreach f,$(FOLDERS),$(BUILD)/obj/$(f)/folder.a) $(BUILD)/libpostern.a
 $(BUILD)/fuzz/%: tests/fuzz/%_fuzz.c $(FUZZ_NEEDS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_PARTS)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_PARTS)
 
 $(BUILD)/unit/%_replay_test: tests/fuzz/%_fuzz.c tests/fuzz/replay.c $(FUZZ_NEEDS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/$*"' $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< tests/fuzz/replay.c $(FUZZ_PARTS)
+	$(Q)$(CC) $(CPPFLAGS) -DCORPUS='"tests/fuzz/corpus/$*"' $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< tests/fuzz/replay.c $(FUZZ_PARTS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -117,7 +117,7 @@ static enum template_kind choose(const struct bouncer *bouncer, const struct bou
     default:
         if (*flush->sender != '\0')
             add(addressees, "", flush->sender, false, "sender delivery status notification");
-        return TEMPLATE_SUCCESS;
+        return flush->kind == BOUNCE_VERIFY ? TEMPLATE_VERIFY : TEMPLATE_SUCCESS;
     }
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "mail/config/mail_config.h"
+#include "mail/queue/message_file.h"
 #include "util/base/text.h"
 
 enum sendmail_mode {
@@ -31,7 +32,7 @@ struct sendmail_request {
     const char *argument;  /* of a flush: site or queue ID */
     const char *aliases;   /* -oA */
     int notify, ret;       /* enum dsn_notify, enum dsn_ret */
-    int trace;             /* enum sendmail_trace; 0: none */
+    int trace;             /* of enum trace_flag; 0: none */
     int verbosity;
     int sendopts;          /* enum sendopt */
     bool extract;          /* -t */
@@ -39,9 +40,6 @@ struct sendmail_request {
     bool relayed;          /* -G */
     char *const *recipients; /* NULL ends */
 };
-
-/* As trace_flags in queue files. */
-enum sendmail_trace { TRACE_VERIFY = 512, TRACE_RECORD = 1024 };
 
 /* ---- sendmail_options.c ---- */
 /* Reads the command line; ends the program when it makes no sense. */

@@ -1,14 +1,39 @@
 #include "qmgr/deliver.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mail/delivery/delivery.h"
 #include "qmgr/agent.h"
 #include "qmgr/message.h"
 #include "qmgr/transport.h"
 
-/* ---- deferring ---- */
+static bool has_trace_flag(const struct message *message, enum trace_flag flag)
+{
+    const char *flags = message_attribute(&message->envelope.attributes, "trace_flags");
+
+    return (strtol(flags, NULL, 10) & flag) != 0;
+}
+
+/* ---- what is not tried ---- */
+
+/* An address that is only looked at gets its answer now. */
+static bool answer_probe(struct message *message, const struct message_recipient *recipient,
+                         const struct delivery_result *result, struct arena *arena, struct error *error)
+{
+    int fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR);
+    bool done = fd >= 0 && delivery_record(message->manager->mail->trace_service_name, message->id,
+                                           message->envelope.arrival_time, recipient, "undeliverable", result, arena,
+                                           error) &&
+                message_file_mark_done(fd, recipient->offset);
+
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
 
 void deliver_defer(struct message *message, struct message_recipient *const *recipients, size_t count,
                    const char *dsn, const char *reason)
@@ -17,20 +42,27 @@ void deliver_defer(struct message *message, struct message_recipient *const *rec
     int64_t now = clock_wall();
     struct delivery_times times = {.begun = now, .settled = now};
     struct arena *arena = arena_new();
+    bool probe = has_trace_flag(message, TRACE_VERIFY);
 
     for (size_t i = 0; i < count; i++) {
-        struct error error;
+        struct error error = {.text = "queue file"};
 
+        arena_clear(arena);
         delivery_log_line(message->id, recipients[i], message->envelope.arrival_time, message->active_time, &times,
-                          &result, "deferred", message->manager->mail);
+                          &result, probe ? "undeliverable" : "deferred", message->manager->mail);
+        if (probe && answer_probe(message, recipients[i], &result, arena, &error))
+            continue;
+        if (has_trace_flag(message, TRACE_RECORD) &&
+            !delivery_record(message->manager->mail->trace_service_name, message->id, message->envelope.arrival_time,
+                             recipients[i], "delayed", &result, arena, &error))
+            log_warning(&message->log, "cannot report a delay: %s", error.text);
+        message->deferred++;
         /* Without the entry the recipient is retried all the same: it is not marked done. */
         if (!delivery_record("defer", message->id, message->envelope.arrival_time, recipients[i], "delayed", &result,
                              arena, &error))
             log_warning(&message->log, "cannot record a delay: %s", error.text);
-        arena_clear(arena);
     }
     arena_free(arena);
-    message->deferred += count;
 }
 
 /* The entry's memory is the message's; the message may be gone afterwards. */
@@ -99,6 +131,10 @@ static struct delivery_request make_request(const struct entry *entry, struct ar
                                        .attributes = envelope->attributes,
                                        .transport = entry->destination->transport->name};
 
+    if (has_trace_flag(message, TRACE_VERIFY))
+        request.flags |= DELIVERY_PROBE | DELIVERY_RECORD;
+    if (has_trace_flag(message, TRACE_RECORD))
+        request.flags |= DELIVERY_RECORD;
     fill_recipients(entry, arena, &request);
     return request;
 }

@@ -135,15 +135,29 @@ static void remove_message(struct message *message)
         log_warning(&message->log, "cannot remove: %s", strerror(errno));
 }
 
+/* `sendmail -v` asks for a report of the first try, not of each. */
+static void forget_trace_flags(struct message *message)
+{
+    int fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR);
+
+    if (fd < 0)
+        return;
+    if (!message_file_kill_attribute(fd, "trace_flags"))
+        log_warning(&message->log, "cannot change trace_flags: %s", strerror(errno));
+    close(fd);
+}
+
 /* Reports first: only when they are queued may the message go. */
 static bool send_reports(struct message *message)
 {
-    bool sent = true;
+    bool sent = true, traced = *message_attribute(&message->envelope.attributes, "trace_flags") != '\0';
 
     if (has_log(message, QUEUE_BOUNCE))
         sent = report(message, "bounce", BOUNCE_FAILURE);
     if (sent && has_log(message, QUEUE_TRACE))
-        sent = report(message, "trace", BOUNCE_SUCCESS);
+        sent = report(message, "trace", traced ? BOUNCE_VERIFY : BOUNCE_SUCCESS);
+    if (sent && traced && message->deferred > 0)
+        forget_trace_flags(message);
     return sent;
 }
 

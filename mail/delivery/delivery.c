@@ -200,11 +200,11 @@ static void mark_done(struct delivery *delivery, size_t index)
 void delivery_sent(struct delivery *delivery, size_t index, const struct delivery_result *result)
 {
     bool wanted = (delivery->request.flags & DELIVERY_RECORD) != 0 ||
-                  (delivery->recipients[index].dsn_notify & DSN_NOTIFY_SUCCESS) != 0;
+                  ((delivery->recipients[index].dsn_notify & DSN_NOTIFY_SUCCESS) != 0 && !result->peer_reports);
 
     start_settling(delivery, index);
     log_result(delivery, index, result, is_probe(delivery) ? "deliverable" : "sent");
-    if (wanted && !result->peer_reports)
+    if (wanted)
         trace(delivery, index, is_probe(delivery) ? "deliverable" : result->relayed ? "relayed" : "delivered", result);
     mark_done(delivery, index);
 }

@@ -85,6 +85,7 @@ enum bounce_kind {
     BOUNCE_FAILURE,  /* non-delivery report; to postmaster as notify_classes says */
     BOUNCE_WARNING,  /* still being retried */
     BOUNCE_SUCCESS,  /* what DSN asked for: delivered, relayed, expanded */
+    BOUNCE_VERIFY,   /* what sendmail -bv and -v asked for */
     BOUNCE_FORGET,   /* no message: drop the log (postsuper, all delivered) */
 };
 

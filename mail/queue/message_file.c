@@ -187,6 +187,21 @@ bool message_file_mark_done(int fd, int64_t offset)
     return type != 0 && pwrite(fd, &type, 1, (off_t)offset) == 1;
 }
 
+bool message_file_kill_attribute(int fd, const char *name)
+{
+    static const char killed = RECORD_KILLED;
+    struct record_reader *reader = record_reader_new(fd, 0);
+    size_t length = strlen(name);
+    struct record record;
+    bool good = true;
+
+    while (good && record_read(reader, &record) == RECORD_OK && record.type != RECORD_MESSAGE)
+        if (record.type == RECORD_ATTRIBUTE && strncmp(record.data, name, length) == 0 && record.data[length] == '=')
+            good = pwrite(fd, &killed, 1, record.offset) == 1;
+    record_reader_free(reader);
+    return good;
+}
+
 bool message_file_set_warn_time(int fd, int64_t warn_offset, int64_t when)
 {
     enum { WIDTH = 15 };

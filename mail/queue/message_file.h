@@ -53,6 +53,10 @@ struct message_envelope {
     size_t recipients_left;    /* 'R' records: not done yet */
 };
 
+/* What the attribute trace_flags asks for: sendmail -bv looks and delivers nothing, sendmail -v reports on the first
+ * try. */
+enum trace_flag { TRACE_VERIFY = 512, TRACE_RECORD = 1024 };
+
 /* The value of an attribute, "" when it is not there. */
 const char *message_attribute(const struct ipc_strings *attributes, const char *name);
 
@@ -71,6 +75,8 @@ bool recipient_reader_next(struct recipient_reader *reader, struct arena *arena,
 /* Overwrites the type byte of a recipient's record: 'R' becomes 'D'. Not synced: after a crash the recipient may
  * get the message twice, never not at all. */
 bool message_file_mark_done(int fd, int64_t offset);
+/* Takes the envelope's attributes of that name out of force: 'A' becomes 'K'. */
+bool message_file_kill_attribute(int fd, const char *name);
 bool message_file_set_warn_time(int fd, int64_t warn_offset, int64_t when);
 
 /* Content, line by line, pieces of long lines joined only up to the limit of one record: each call gives one record's

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.instance import MTA
+from harness.smtp_sink import Rule
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.root
@@ -622,6 +623,47 @@ def test_what_is_refused_is_returned(make_instance, sink, directory):
     assert "Subject: Undelivered Mail Returned to Sender" in message.data.decode() and "no bads" in message.data.decode()
     mta.wait_log(r"to=<u1@far\.example>, relay=none, .*, dsn=5\.7\.1, status=bounced \(no bads\)")
     wait_until(mta.queue_is_empty, 15)
+
+
+@pytest.mark.peer
+def test_verification_report(make_instance, make_sink):
+    """sendmail -bv: no message goes out but the report."""
+    sink = make_sink()
+    sink.rules.append(Rule("RCPT", "550 5.1.1 nobody", match="bad@"))
+    mta = make_instance({"relayhost": sink.nexthop, "defer_transports": "discard",
+                         "transport_maps": "inline:{{later.example=discard:}}"})
+    mta.start()
+    send(mta, "-f", "me@far.example", "-bv", "good@far.example", "bad@far.example", "u@later.example")
+    report = next_message(sink, 0)
+    assert report.sender == "" and report.recipients == ["me@far.example"]
+    text = report.data.decode()
+    assert "Subject: Mail Delivery Status Report" in text
+    for recipient, action in (("good@far.example", "deliverable"), ("bad@far.example", "undeliverable"),
+                              ("u@later.example", "undeliverable")):
+        assert re.search(rf"Final-Recipient: rfc822; {recipient}\r?\n.*\r?\nAction: {action}\r?\n", text), text
+        mta.wait_log(rf"to=<{recipient}>, .*status={action} ")
+    wait_until(mta.queue_is_empty, 15)
+    assert len(sink.messages) == 1
+
+
+@pytest.mark.peer
+def test_report_of_the_first_try(make_instance, make_sink):
+    """sendmail -v: the message, and one report, however often it is tried."""
+    sink = make_sink()
+    sink.rules.append(Rule("RCPT", "450 4.2.0 later", match="slow@", times=2))
+    mta = make_instance({"relayhost": sink.nexthop})
+    mta.start()
+    send(mta, "-f", "me@there.example", "-v", "slow@far.example")
+    report = next_message(sink, 0)
+    assert report.recipients == ["me@there.example"]
+    assert re.search(r"Final-Recipient: rfc822; slow@far.example\r?\n.*\r?\nAction: delayed\r?\n", report.data.decode())
+    for _ in range(2):
+        wait_until(lambda: mta.queue_files("deferred"), 15)
+        mta.run("postqueue", "-f")
+        time.sleep(2)
+    sink.wait_for(2)
+    wait_until(mta.queue_is_empty, 15)
+    assert [m.recipients for m in sink.messages] == [["me@there.example"], ["slow@far.example"]]
 
 
 def test_many_at_once(make_instance, sink):

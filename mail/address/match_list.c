@@ -13,12 +13,12 @@ enum { FILE_DEPTH_LIMIT = 10 };
 
 static const char separators[] = ", \t\r\n";
 
-enum pattern_kind { PATTERN_NAME, PATTERN_BLOCK, PATTERN_TABLE };
+enum pattern_kind { PATTERN_NAME, PATTERN_BLOCK, PATTERN_TABLE, PATTERN_BROKEN };
 
 struct pattern {
     enum pattern_kind kind;
     bool negative;
-    char *name; /* lower case */
+    char *name; /* lower case; of a broken one: what is wrong with it */
     struct net_cidr block;
     struct table *table;
 };
@@ -80,7 +80,9 @@ static bool add_table(struct match_list *list, const char *word, bool negative, 
 
 static bool looks_like_address(const char *word)
 {
-    return (ascii_is_digit(*word) || *word == '[' || strchr(word, '/') != NULL) && !net_hostname_valid(word);
+    bool like = ascii_is_digit(*word) || *word == '[' || (strchr(word, '/') != NULL && strchr(word, ':') == NULL);
+
+    return like && !net_hostname_valid(word);
 }
 
 static bool add_word(struct match_list *list, char *word, bool negative, int depth, struct error *error)
@@ -107,6 +109,7 @@ static bool add_word(struct match_list *list, char *word, bool negative, int dep
 static bool add_patterns(struct match_list *list, const char *text, bool negative, int depth, struct error *error)
 {
     char *copy = memory_copy_string(text), *cursor = copy, *word;
+    struct error reason;
     bool good = true;
 
     while (good && (word = string_next_word_grouped(&cursor, separators)) != NULL) {
@@ -114,8 +117,10 @@ static bool add_patterns(struct match_list *list, const char *text, bool negativ
 
         for (; *word == '!'; word++)
             inverted = !inverted;
-        good = *word != '\0' ? add_word(list, word, inverted, depth, error)
-                             : error_set(error, "no pattern after '!' in \"%s\"", text);
+        if (*word == '\0')
+            good = error_set(error, "no pattern after '!' in \"%s\"", text);
+        else if (!add_word(list, word, inverted, depth, &reason))
+            add_pattern(list, PATTERN_BROKEN, inverted)->name = memory_copy_string(reason.text);
     }
     free(copy);
     return good;
@@ -212,6 +217,9 @@ static enum match_result match_pattern(const struct match_list *list, const stru
     switch (pattern->kind) {
     case PATTERN_TABLE:
         return match_table(list, pattern->table, subject, error);
+    case PATTERN_BROKEN:
+        error_set(error, "%s", pattern->name);
+        return MATCH_ERROR;
     case PATTERN_BLOCK:
         matched = subject->address != NULL && net_cidr_match(&pattern->block, subject->address);
         break;

@@ -18,12 +18,13 @@ enum match_flag {
     MATCH_SUBDOMAINS = 2,
 };
 
-enum match_result { MATCH_NO, MATCH_YES, MATCH_ERROR /* a table could not answer: see error */ };
+enum match_result { MATCH_NO, MATCH_YES, MATCH_ERROR /* a table could not answer, a pattern is wrong: see error */ };
 
 struct match_list;
 
-/* Reads files and opens tables now. NULL: see error (the file that is not there, the mask that is wrong). The list is
- * owned by the caller. */
+/* Reads files and opens tables now. A pattern that makes no sense (the file that is not there, the mask that is wrong)
+ * ends no program: whoever comes to it gets MATCH_ERROR. NULL: see error (a ! without a pattern). The list is owned by
+ * the caller. */
 struct match_list *match_list_new(const char *patterns, int flags, struct error *error);
 void match_list_free(struct match_list *list); /* NULL is fine */
 bool match_list_empty(const struct match_list *list);

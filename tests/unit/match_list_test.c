@@ -46,13 +46,21 @@ static void expect_client(const char *patterns, const char *name, const char *ad
     match_list_free(list);
 }
 
-static void expect_refused(const char *patterns, const char *reason)
+/* What cannot be read is an error for those who come to it, and for nobody else. */
+static void expect_broken(const char *pattern, const char *reason)
 {
+    char *patterns = memory_format("192.0.2.1 %s 192.0.2.2", pattern);
+    struct match_list *list = open_list(patterns, MATCH_ADDRESSES);
+    struct net_address parsed;
     struct error error;
 
-    assert_null(match_list_new(patterns, MATCH_ADDRESSES, &error));
+    expect_client(patterns, "x", "192.0.2.1", MATCH_YES);
+    assert_true(net_address_parse("192.0.2.2", &parsed));
+    assert_int_equal(match_list_address(list, &parsed, &error), MATCH_ERROR);
     if (strstr(error.text, reason) == NULL)
         fail_msg("\"%s\" is not in \"%s\"", reason, error.text);
+    match_list_free(list);
+    free(patterns);
 }
 
 static void names_and_parents(void **state)
@@ -85,8 +93,8 @@ static void addresses(void **state)
     expect_client("127.0.0.0/8", "x", "::ffff:127.0.0.1", MATCH_YES);
     expect_client("host.test 10.0.0.0/8", "host.test", "192.0.2.1", MATCH_YES);
     expect_client("10.0.0.0/8", "x", "192.0.2.1", MATCH_NO);
-    expect_refused("10.0.0.1/8", "non-null host address bits in \"10.0.0.1/8\"");
-    expect_refused("10.0.0.0/33", "10.0.0.0/33");
+    expect_broken("10.0.0.1/8", "non-null host address bits in \"10.0.0.1/8\"");
+    expect_broken("10.0.0.0/33", "10.0.0.0/33");
 }
 
 static void tables(void **state)
@@ -104,7 +112,7 @@ static void tables(void **state)
 
 static void files(void **state)
 {
-    char path[] = "/tmp/match_list_test.XXXXXX", *negative;
+    char path[] = "/tmp/match_list_test.XXXXXX", *negative, *cidr;
     FILE *file = fdopen(mkstemp(path), "w");
 
     (void)state;
@@ -118,8 +126,14 @@ static void files(void **state)
     expect_client(negative, "a.test", "10.0.0.1", MATCH_NO);
     expect_client(negative, "d.test", "10.0.0.1", MATCH_YES);
     free(negative);
+    fputs("10.0.0.0/8 x\n", file = fopen(path, "w"));
+    fclose(file);
+    cidr = memory_format("cidr:%s", path);
+    expect_client(cidr, "x", "10.1.1.1", MATCH_YES);
+    expect_client(cidr, "x", "11.1.1.1", MATCH_NO);
+    free(cidr);
     unlink(path);
-    expect_refused("/nonexistent/file", "open file /nonexistent/file: No such file or directory");
+    expect_broken("/nonexistent/file", "open file /nonexistent/file: No such file or directory");
 }
 
 static void parent_flag(void **state)

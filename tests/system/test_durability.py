@@ -106,5 +106,6 @@ def test_killed_services_lose_nothing(make_instance, make_sink):
         arrived = [name_of(m) for m in sink.messages]
         print(f"{kills} kills, {len(acknowledged)} acknowledged, {len(acknowledged - set(arrived))} lost, "
               f"{len(arrived) - len(set(arrived))} twice")
-    assert all(is_whole(m) for m in sink.messages)
+    # The postmaster may hear of the trouble as well (notify_classes): those messages have no sum.
+    assert all(is_whole(m) for m in sink.messages if m.recipients[0].endswith("@y.example"))
     wait_until(lambda: not complete_files(mta), timeout=30, what=lambda: f"empty queue: {complete_files(mta)}")

@@ -44,7 +44,6 @@ static bool qmgr_start(struct service_environment *environment, struct error *er
 {
     struct manager *manager = memory_new(sizeof *manager);
     const struct config *config = environment->config;
-    bool by_sender;
 
     environment->state = manager;
     manager->environment = environment;
@@ -58,9 +57,7 @@ static bool qmgr_start(struct service_environment *environment, struct error *er
     manager->defer_transports = match_list_new(manager->config->defer_transports, 0, error);
     if (manager->master_cf == NULL || manager->defer_transports == NULL)
         return false;
-    by_sender = *config_get(config, "sender_dependent_relayhost_maps") != '\0' ||
-                *config_get(config, "sender_dependent_default_transport_maps") != '\0';
-    manager->resolve = resolve_client_new(manager->mail, by_sender);
+    manager->resolve = resolve_client_new(manager->mail, resolve_depends_on_sender(config));
     return true;
 }
 

@@ -131,6 +131,12 @@ static bool follow_routes(struct question *question)
 
 /* ---- classes ---- */
 
+/* Of these the next hop is what the sender is told. */
+static bool tells_sender(const struct question *question, const char *transport)
+{
+    return string_equal(transport, question->resolver->mail->error_service_name) || string_equal(transport, "retry");
+}
+
 /* Applies "transport:nexthop"; what is empty there stays. */
 static void apply_route(struct question *question, const char *value)
 {
@@ -138,7 +144,7 @@ static void apply_route(struct question *question, const char *value)
 
     if (*route.transport != '\0')
         question->reply->transport = route.transport;
-    if (*route.nexthop != '\0')
+    if (*route.nexthop != '\0' || tells_sender(question, route.transport))
         question->reply->nexthop = route.nexthop;
 }
 
@@ -234,7 +240,7 @@ static void overrule_transport(struct question *question, const char *domain)
     route = route_parse(value, question->arena);
     if (*route.transport != '\0') {
         reply->transport = route.transport;
-        reply->nexthop = *route.nexthop != '\0' ? route.nexthop : domain;
+        reply->nexthop = *route.nexthop != '\0' || tells_sender(question, route.transport) ? route.nexthop : domain;
     } else if (*route.nexthop != '\0') {
         reply->nexthop = route.nexthop;
     }

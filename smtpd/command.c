@@ -51,11 +51,13 @@ static void run_vrfy(struct smtp_session *session, const char *arguments)
         smtpd_reply(session, "501 5.1.3 Bad recipient address syntax");
     } else {
         struct arena *arena = arena_new();
-        struct transaction probe = {.arena = arena, .sender = "", .recipient = {.address = text_string(&address)}};
+        struct transaction *held = session->transaction; /* goes on afterwards: RFC 5321 section 4.1.4 */
+        struct transaction probe = {.arena = arena,
+                                    .sender = held != NULL ? held->sender : "",
+                                    .recipient = {.address = text_string(&address)}};
         struct judge judge;
 
         client_wait(session);
-        session_end_transaction(session);
         session->transaction = &probe;
         judge_begin(&judge, session, arena, "VRFY");
         if (judge_list(&judge, CLIENT_RESTRICTIONS) && judge_list(&judge, RELAY_RESTRICTIONS) &&
@@ -63,7 +65,7 @@ static void run_vrfy(struct smtp_session *session, const char *arguments)
             smtpd_reply(session, "252 2.0.0 %s", arguments);
         else
             smtpd_reply(session, "%s", judge.reply);
-        session->transaction = NULL;
+        session->transaction = held;
         text_free(&probe.prepend);
         text_free(&probe.bcc);
         arena_free(arena);
@@ -74,7 +76,7 @@ static void run_vrfy(struct smtp_session *session, const char *arguments)
 /* Without per-destination queues to flush there is no service to give (RFC 1985). */
 static void run_etrn(struct smtp_session *session, const char *arguments)
 {
-    if (session->helo == NULL) {
+    if (session->helo == NULL && session->smtpd->config->smtpd_helo_required) {
         smtpd_reply(session, "503 Error: send HELO/EHLO first");
     } else if (session->transaction != NULL) {
         smtpd_reply(session, "503 Error: MAIL transaction in progress");
@@ -124,6 +126,8 @@ static void run_unknown(struct smtp_session *session, const char *arguments)
 const struct command smtpd_commands[] = {
     {"HELO", COMMAND_LAST, smtpd_helo},
     {"EHLO", COMMAND_LAST, smtpd_ehlo},
+    {"XCLIENT", COMMAND_LAST, run_unauthorized},
+    {"XFORWARD", COMMAND_LAST, run_unauthorized},
     {"STARTTLS", COMMAND_LAST, run_not_implemented},
     {"AUTH", COMMAND_LAST, run_auth},
     {"MAIL", 0, smtpd_mail},
@@ -136,8 +140,6 @@ const struct command smtpd_commands[] = {
     {"ETRN", COMMAND_LAST | COMMAND_JUNK, run_etrn},
     {"HELP", COMMAND_JUNK, run_help},
     {"QUIT", 0, run_quit},
-    {"XCLIENT", COMMAND_LAST, run_unauthorized},
-    {"XFORWARD", COMMAND_LAST, run_unauthorized},
     {NULL, 0, run_unknown},
 };
 

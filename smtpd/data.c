@@ -123,6 +123,8 @@ static void finish_message(struct smtp_session *session, const struct content_de
     if (content_accepted(session, decoder)) {
         submission_end(transaction->submission, flags, reason != NULL ? reason : "", transaction->arena, &status);
         transaction->submission = NULL;
+        if (status.code == 250) /* who delivers mail may begin anew with errors */
+            session->errors = session->junk = 0;
         if (status.code != 250)
             smtpd_reply(session, "%d %s %s", (int)status.code, status.dsn, status.reason);
         else if (chunk >= 0)
@@ -289,6 +291,10 @@ void smtpd_bdat(struct smtp_session *session, const char *arguments)
     const char *refusal;
     bool last = false;
 
+    if ((session->discarded & EHLO_CHUNKING) != 0) {
+        smtpd_reply_and_close(session, "521 5.5.1 Error: command not implemented");
+        return;
+    }
     if (!parse_chunk(arguments, &size, &last)) {
         client_wait(session);
         log_warning(&session->log, "malformed BDAT command syntax from %s: BDAT %s", session->client.identity, arguments);

@@ -45,10 +45,21 @@ bool envelope_read_path(struct smtp_session *session, const char *command, const
     return false;
 }
 
+bool envelope_read_recipient(struct smtp_session *session, const char *path, struct text *address, const char **rest)
+{
+    if (!envelope_read_path(session, "RCPT", path, address, rest))
+        return false;
+    if (address->length == 0)
+        log_bad_address(session, "RCPT", path);
+    return address->length > 0;
+}
+
 /* ---- parameters ---- */
 
 /* One parameter's refusal, NULL: taken. */
 typedef const char *parameter_fn(struct smtp_session *session, struct transaction *transaction, const char *value);
+
+static const char unsupported[] = ""; /* the refusal of a value that belongs to another extension */
 
 struct parameter_row {
     const char *name;
@@ -73,7 +84,7 @@ static const char *take_body(struct smtp_session *session, struct transaction *t
     else if (string_equal_ignore_case(value, "7BIT"))
         transaction->encoding = "7bit";
     else
-        return "501 5.5.4 Unsupported body type";
+        return unsupported;
     return NULL;
 }
 
@@ -100,7 +111,7 @@ static bool is_one_line(const struct text *text)
 static const char *take_envid(struct smtp_session *session, struct transaction *transaction, const char *value)
 {
     struct text plain = {0};
-    bool good = xtext_decode(value, &plain) && plain.length > 0 && plain.length <= 100 && is_one_line(&plain);
+    bool good = xtext_decode(value, &plain) && plain.length > 0 && is_one_line(&plain);
 
     (void)session;
     if (good && *transaction->dsn_envid == '\0')
@@ -153,12 +164,11 @@ static const char *take_orcpt(struct smtp_session *session, struct transaction *
 {
     struct text plain = {0};
     const char *semicolon = strchr(value, ';');
-    bool good = semicolon != NULL && semicolon > value && semicolon[1] != '\0' &&
-                *transaction->recipient.dsn_orig_rcpt == '\0' && xtext_decode(semicolon + 1, &plain) &&
-                is_one_line(&plain);
+    bool good = semicolon != NULL && semicolon > value && *transaction->recipient.dsn_orig_rcpt == '\0' &&
+                xtext_decode(semicolon + 1, &plain) && is_one_line(&plain);
 
     (void)session;
-    if (good)
+    if (good && plain.length > 0)
         transaction->recipient.dsn_orig_rcpt =
             arena_format(transaction->arena, "%.*s;%s", (int)(semicolon - value), value, text_string(&plain));
     text_free(&plain);
@@ -185,24 +195,25 @@ static bool take_parameters(struct smtp_session *session, const struct parameter
     while ((word = string_next_word(&cursor, " \t")) != NULL) {
         char *value = strchr(word, '=');
         const struct parameter_row *row = rows;
-        const char *refusal;
+        const char *refusal = unsupported;
 
         if (value != NULL)
             *value++ = '\0';
-        while (row->name != NULL && (!string_equal_ignore_case(row->name, word) ||
-                                     (session->discarded & row->keyword) != 0))
+        while (row->name != NULL && !string_equal_ignore_case(row->name, word))
             row++;
-        if (row->name == NULL) {
-            if (value != NULL)
-                value[-1] = '=';
+        if (row->name != NULL && (session->discarded & row->keyword & EHLO_DSN) != 0)
+            refusal = "501 5.7.1 DSN support is disabled";
+        else if (row->name != NULL && (session->discarded & row->keyword & EHLO_SMTPUTF8) == 0)
+            refusal = row->take(session, transaction, value != NULL ? value : "");
+        if (refusal == NULL)
+            continue;
+        if (value != NULL)
+            value[-1] = '=';
+        if (refusal == unsupported)
             smtpd_reply(session, "555 5.5.4 Unsupported option: %s", word);
-            return false;
-        }
-        refusal = row->take(session, transaction, value != NULL ? value : "");
-        if (refusal != NULL) {
+        else
             smtpd_reply(session, "%s", refusal);
-            return false;
-        }
+        return false;
     }
     return true;
 }

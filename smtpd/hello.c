@@ -37,6 +37,26 @@ unsigned ehlo_keywords_parse(const char *names)
     return keywords;
 }
 
+static void append_upper(struct text *text, const char *name)
+{
+    for (; *name != '\0'; name++)
+        text_append_char(text, ascii_is_alpha(*name) ? (char)(*name - 'a' + 'A') : *name);
+}
+
+static void log_discarded(unsigned keywords)
+{
+    struct text list = {0};
+
+    for (size_t i = 0; i < sizeof keyword_names / sizeof *keyword_names; i++) {
+        if ((keywords & keyword_names[i].keyword) == 0)
+            continue;
+        text_append_char(&list, ' ');
+        append_upper(&list, keyword_names[i].name);
+    }
+    log_info(NULL, "discarding EHLO keywords:%s", text_string(&list));
+    text_free(&list);
+}
+
 /* smtpd_discard_ehlo_keyword_address_maps overrules the list for all. */
 static unsigned discarded_for(struct smtp_session *session)
 {
@@ -53,6 +73,8 @@ static unsigned discarded_for(struct smtp_session *session)
     }
     keywords = ehlo_keywords_parse(names);
     text_free(&found);
+    if (keywords != 0 && (keywords & EHLO_SILENT) == 0)
+        log_discarded(keywords);
     return keywords;
 }
 
@@ -108,8 +130,7 @@ void smtpd_ehlo(struct smtp_session *session, const char *arguments)
     for (size_t i = 0; i < sizeof keyword_names / sizeof *keyword_names; i++) {
         if ((without & keyword_names[i].keyword) != 0 || keyword_names[i].keyword == EHLO_SILENT)
             continue;
-        for (const char *c = keyword_names[i].name; *c != '\0'; c++)
-            text_append_char(&lines, ascii_is_alpha(*c) ? (char)(*c - 'a' + 'A') : *c);
+        append_upper(&lines, keyword_names[i].name);
         if (keyword_names[i].keyword == EHLO_SIZE)
             text_append_format(&lines, " %ld", mail->message_size_limit);
         text_append_char(&lines, '\n');

@@ -16,7 +16,7 @@ static bool read_recipient(struct smtp_session *session, const char *arguments)
     transaction->recipient = (struct recipient){.dsn_orig_rcpt = ""};
     if (path == NULL) {
         smtpd_reply(session, "501 5.5.4 Syntax: RCPT TO:<address>");
-    } else if (!envelope_read_path(session, "RCPT", path, &address, &rest) || address.length == 0) {
+    } else if (!envelope_read_recipient(session, path, &address, &rest)) {
         smtpd_reply(session, "501 5.1.3 Bad recipient address syntax");
     } else {
         transaction->recipient.address = arena_copy(transaction->arena, text_string(&address));
@@ -35,8 +35,10 @@ static bool within_limit(struct smtp_session *session)
     if (transaction->recipient_count < (size_t)config->smtpd_recipient_limit)
         return true;
     smtpd_reply(session, "452 4.5.3 Error: too many recipients");
-    if (transaction->overshoot++ < (size_t)config->smtpd_recipient_overshoot_limit)
+    if (transaction->overshoot++ < (size_t)config->smtpd_recipient_overshoot_limit) {
         session->errors--;
+        session->failed = false;
+    }
     return false;
 }
 

@@ -99,17 +99,31 @@ static void send_lines(struct smtp_session *session, char *lines)
     }
 }
 
+/* soft_bounce: 550 5.1.1 becomes 450 4.1.1. */
+static void soften(struct text *line)
+{
+    if (line->data[0] != '5')
+        return;
+    line->data[0] = '4';
+    if (string_starts(text_string(line) + 3, " 5."))
+        line->data[4] = '4';
+}
+
 static void reply_list(struct smtp_session *session, const char *format, va_list arguments)
 {
     const struct smtpd_config *config = session->smtpd->config;
     struct text line = {0};
 
     text_append_format_list(&line, format, arguments);
+    if (session->smtpd->mail->soft_bounce)
+        soften(&line);
+    if (session->errors >= config->smtpd_soft_error_limit && config->smtpd_error_sleep_time > 0) {
+        stream_flush(session->stream); /* what was said before need not wait */
+        task_sleep(config->smtpd_error_sleep_time);
+    }
     if (line.data[0] == '4' || line.data[0] == '5') {
         session->failed = true;
         session->errors++;
-        if (session->errors > config->smtpd_soft_error_limit && config->smtpd_error_sleep_time > 0)
-            task_sleep(config->smtpd_error_sleep_time);
         if (*config->smtpd_reject_footer != '\0')
             append_footer(session, &line);
     }

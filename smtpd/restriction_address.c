@@ -10,9 +10,11 @@ bool restriction_resolve(struct judge *judge, const char *address, struct resolv
                          enum judgement *judgement)
 {
     struct smtpd *smtpd = judge->session->smtpd;
+    const struct transaction *transaction = judge->session->transaction;
+    const char *sender = transaction != NULL ? transaction->sender : "";
     struct error error;
 
-    if (resolve_client_ask(smtpd->resolve, "", address, judge->arena, reply, &error)) {
+    if (resolve_client_ask(smtpd->resolve, sender, address, judge->arena, reply, &error)) {
         if ((reply->flags & RESOLVE_FAILED) == 0)
             return true;
         error_set(&error, "%s", reply->nexthop);
@@ -121,34 +123,28 @@ static enum table_result listed_in(const struct smtpd *smtpd, enum recipient_map
 }
 
 /* Any mapping that knows the address makes it one that exists. */
-static enum table_result find_user(const struct smtpd *smtpd, const struct user_class *class, const char *address,
-                                   struct error *error)
+static enum table_result find_mapped(const struct smtpd *smtpd, const char *address, bool local, struct error *error)
 {
-    bool local = class->flag == RESOLVE_LOCAL;
-    const enum recipient_map maps[] = {CANONICAL_RECIPIENTS, ALIAS_RECIPIENTS, class->map};
-    enum table_result found = TABLE_NOT_FOUND;
+    enum table_result found = listed_in(smtpd, CANONICAL_RECIPIENTS, address, local, error);
 
-    for (size_t i = 0; i < sizeof maps / sizeof *maps && found == TABLE_NOT_FOUND; i++)
-        found = listed_in(smtpd, maps[i], address, local, error);
-    return found;
+    return found == TABLE_NOT_FOUND ? listed_in(smtpd, ALIAS_RECIPIENTS, address, local, error) : found;
 }
 
 /* Mail that would only go to the error or retry transport is refused at the door, with the reason given there. */
-static bool leads_nowhere(const struct smtpd *smtpd, const struct resolve_reply *reply)
-{
-    return (reply->flags & RESOLVE_VIRTUAL_ALIAS) == 0 &&
-           (string_equal(reply->transport, smtpd->mail->error_service_name) || string_equal(reply->transport, "retry"));
-}
-
 static enum judgement reject_nowhere(struct judge *judge, const char *address, enum restriction_list_kind about,
                                      const struct resolve_reply *reply)
 {
-    bool for_good = !string_equal(reply->transport, "retry");
+    bool later = string_equal(reply->transport, "retry");
     size_t length = dsn_length(reply->nexthop);
-    const char *dsn = length > 0 ? arena_copy_bytes(judge->arena, reply->nexthop, length) : for_good ? "5.0.0" : "4.0.0";
+    const char *dsn = about == SENDER_RESTRICTIONS ? "5.1.0" : "5.1.1";
+    const char *text = reply->nexthop + length + strspn(reply->nexthop + length, " ");
 
-    return judge_reject(judge, for_good && *dsn != '4' ? 550 : 450, dsn, "<%s>: %s rejected: %s", address,
-                        judge_class(about), reply->nexthop + length + strspn(reply->nexthop + length, " "));
+    if (!later && !string_equal(reply->transport, judge->session->smtpd->mail->error_service_name))
+        return JUDGE_DUNNO;
+    if (length > 0)
+        dsn = arena_copy_bytes(judge->arena, reply->nexthop, length);
+    return judge_reject(judge, later || *dsn == '4' ? 450 : 550, dsn, "<%s>: %s rejected: %s", address,
+                        judge_class(about), *text != '\0' ? text : "Address is undeliverable");
 }
 
 static enum judgement unlisted(struct judge *judge, const char *address, enum restriction_list_kind about)
@@ -156,6 +152,7 @@ static enum judgement unlisted(struct judge *judge, const char *address, enum re
     const struct smtpd *smtpd = judge->session->smtpd;
     struct resolve_reply reply;
     struct user_class class;
+    enum table_result found;
     enum judgement judgement;
     struct error error;
 
@@ -166,13 +163,17 @@ static enum judgement unlisted(struct judge *judge, const char *address, enum re
     if ((reply.flags & RESOLVE_ERROR) != 0)
         return judge_reject(judge, 550, about == SENDER_RESTRICTIONS ? "5.1.0" : "5.1.1", "<%s>: %s rejected: %s",
                             address, judge_class(about), "bad address syntax");
-    if (leads_nowhere(smtpd, &reply))
-        return reject_nowhere(judge, address, about, &reply);
     class = class_of(smtpd->config, reply.flags);
+    found = find_mapped(smtpd, reply.recipient, class.flag == RESOLVE_LOCAL, &error);
+    if (found == TABLE_NOT_FOUND && class.map != ALIAS_RECIPIENTS &&
+        (judgement = reject_nowhere(judge, address, about, &reply)) != JUDGE_DUNNO)
+        return judgement;
     /* Without a list of users anyone may exist; aliases are their own list. */
     if (class.flag == 0 || (class.map != ALIAS_RECIPIENTS && table_list_empty(smtpd->recipients[class.map])))
         return JUDGE_DUNNO;
-    switch (find_user(smtpd, &class, reply.recipient, &error)) {
+    if (found == TABLE_NOT_FOUND && class.map != ALIAS_RECIPIENTS)
+        found = listed_in(smtpd, class.map, reply.recipient, class.flag == RESOLVE_LOCAL, &error);
+    switch (found) {
     case TABLE_FOUND: return JUDGE_DUNNO;
     case TABLE_ERROR: return judge_lookup_failed(judge, arena_format(judge->arena, "<%s>", address), &error);
     default: break;

@@ -71,7 +71,9 @@ static enum judgement run_permit_mynetworks(struct judge *judge, const struct re
     (void)restriction;
     switch (match_list_client(judge->session->smtpd->mynetworks, client->name.name, &client->address, &error)) {
     case MATCH_YES: return JUDGE_PERMIT;
-    case MATCH_ERROR: return judge_lookup_failed(judge, judge_subject(judge, CLIENT_RESTRICTIONS), &error);
+    case MATCH_ERROR:
+        error_prefix(&error, "mynetworks: ");
+        return judge_lookup_failed(judge, judge_subject(judge, judge->kind), &error);
     default: return JUDGE_DUNNO;
     }
 }

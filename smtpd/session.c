@@ -158,7 +158,7 @@ static void take_line(struct smtp_session *session)
         refuse_foreign_protocol(session, line);
     else
         run_command(session, index, verb, arguments);
-    if (!session->failed && smtpd_commands[index].verb != NULL)
+    if (!session->failed && stream_status(session->stream) == STREAM_OK && smtpd_commands[index].verb != NULL)
         session->good[index]++;
 }
 

@@ -125,7 +125,7 @@ bool smtpd_setup(struct service_environment *environment, struct error *error)
     if (smtpd->dns == NULL || !read_choices(smtpd, error) || !open_lists(smtpd, error) ||
         !open_all_tables(smtpd, error) || !read_restrictions(smtpd, error))
         return false;
-    smtpd->resolve = resolve_client_new(smtpd->mail, false);
+    smtpd->resolve = resolve_client_new(smtpd->mail, resolve_depends_on_sender(environment->config));
     smtpd->cleanup = submission_pool_new();
     return true;
 }

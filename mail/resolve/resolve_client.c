@@ -25,6 +25,12 @@ static void forget_all(struct resolve_client *client)
     client->forget = deadline_in(REMEMBERED_TIME);
 }
 
+bool resolve_depends_on_sender(const struct config *config)
+{
+    return *config_get(config, "sender_dependent_relayhost_maps") != '\0' ||
+           *config_get(config, "sender_dependent_default_transport_maps") != '\0';
+}
+
 struct resolve_client *resolve_client_new(const struct mail_config *mail, bool by_sender)
 {
     struct resolve_client *client = memory_new(sizeof *client);

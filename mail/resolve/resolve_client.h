@@ -7,7 +7,10 @@
 
 struct resolve_client;
 
-/* by_sender: answers depend on the sender too (a table of sender_dependent_* is set). Owned by the caller. */
+/* Is a table of sender_dependent_* set? */
+bool resolve_depends_on_sender(const struct config *config);
+
+/* by_sender: answers depend on the sender too (see above). Owned by the caller. */
 struct resolve_client *resolve_client_new(const struct mail_config *mail, bool by_sender);
 void resolve_client_free(struct resolve_client *client);
 

@@ -1,5 +1,6 @@
 """smtpd: what a client is answered, and what the log says of it. The texts are Postfix's."""
 import re
+import time
 
 import pytest
 
@@ -43,6 +44,7 @@ REPLIES = [
     ([], "MAIL FROM:<a@b.example> RET=x", "501 5.5.4 Bad RET parameter syntax"),
     ([], "MAIL FROM:<a@b.example> ENVID=a+", "501 5.5.4 Bad ENVID parameter syntax"),
     ([], "MAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME RET=HDRS ENVID=x", "250 2.1.0 Ok"),
+    ([], "MAIL FROM:<a@b.example> BODY=FOO", "555 5.5.4 Unsupported option: BODY=FOO"),
     ([], "MAIL FROM:<>", "250 2.1.0 Ok"),
     ([], "mail from: a@b.example", "250 2.1.0 Ok"),
     (["MAIL FROM:<>"], "MAIL FROM:<>", "503 5.5.1 Error: nested MAIL command"),
@@ -58,6 +60,7 @@ REPLIES = [
     (["MAIL FROM:<>"], "RCPT TO:<x@y.example> NOTIFY=NEVER,SUCCESS", "501 5.5.4 Error: Bad NOTIFY parameter syntax"),
     (["MAIL FROM:<>"], "RCPT TO:<x@y.example> ORCPT=x", "501 5.5.4 Error: Bad ORCPT parameter syntax"),
     (["MAIL FROM:<>"], "RCPT TO:<x@y.example> NOTIFY=DELAY,FAILURE ORCPT=rfc822;a+2Bb@c", "250 2.1.5 Ok"),
+    (["MAIL FROM:<>"], "RCPT TO:<x@y.example> ORCPT=rfc822;", "250 2.1.5 Ok"),
     ([], "DATA", "503 5.5.1 Error: need RCPT command"),
     (["MAIL FROM:<>"], "DATA", "554 5.5.1 Error: no valid recipients"),
     (["MAIL FROM:<>", "RCPT TO:<a@b.example>"], "DATA x", "501 5.5.4 Syntax: DATA"),
@@ -259,3 +262,94 @@ def test_bare_newline_in_a_command(make_instance, sink):
         assert str(client.read_reply()) == "550 5.5.2 mail.test.example Error: bare <LF> received"
         assert client.at_end()
     mta.wait_log(r"NOQUEUE: reject: EHLO from localhost\[127\.0\.0\.1\]: bare <LF> received; proto=ESMTP helo=<h\.example>")
+
+
+def test_delivery_pardons_errors(make_instance, sink):
+    mta = make_instance({"relayhost": sink.nexthop, "smtpd_hard_error_limit": "3", "smtpd_error_sleep_time": "0"})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo()
+        for _ in range(3):
+            client.command("FOO", 500)
+            client.command("FOO", 500)
+            client.transaction("a@x.example", ["b@y.example"])
+        for _ in range(3):
+            client.command("FOO", 500)
+        assert client.command("NOOP", 421).text.endswith("Error: too many errors")
+
+
+def test_many_errors_slow_every_reply_down(make_instance, sink):
+    mta = make_instance({"relayhost": sink.nexthop, "smtpd_soft_error_limit": "1", "smtpd_error_sleep_time": "1s"})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo()
+        began = time.monotonic()
+        client.command("FOO", 500)
+        assert time.monotonic() - began < 0.9
+        client.command("NOOP", 250)
+        assert time.monotonic() - began >= 0.9
+
+
+def test_vrfy_leaves_the_transaction_alone(mta, sink):
+    with mta.smtp() as client:
+        client.ehlo()
+        client.envelope("a@x.example", ["b@y.example"])
+        client.command("VRFY c@y.example", 252)
+        client.data("Subject: x\r\n\r\nx\r\n")
+    assert sink.wait_for(1)[0].recipients == ["b@y.example"]
+
+
+def test_what_will_bounce_is_refused_at_once(make_instance, sink):
+    mta = make_instance({
+        "relayhost": sink.nexthop,
+        "transport_maps": "inline:{{y.example=error:5.7.1 go away}, {z.example=error:}, {r.example=retry:4.4.4 later}}",
+        "sender_dependent_default_transport_maps": "inline:{{c@x.example=error:not you}}",
+        "virtual_alias_maps": "inline:{alias@y.example=d@q.example}"})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo()
+        client.command("MAIL FROM:<a@x.example>", 250)
+        for recipient, reply in [("b@y.example", "550 5.7.1 <b@y.example>: Recipient address rejected: go away"),
+                                 ("b@z.example", "550 5.1.1 <b@z.example>: Recipient address rejected: "
+                                                 "Address is undeliverable"),
+                                 ("b@r.example", "450 4.4.4 <b@r.example>: Recipient address rejected: later"),
+                                 ("alias@y.example", "250 2.1.5 Ok"), ("d@q.example", "250 2.1.5 Ok")]:
+            assert str(client.command(f"RCPT TO:<{recipient}>")) == reply
+        client.command("RSET", 250)
+        client.command("MAIL FROM:<c@x.example>", 250)
+        assert str(client.command("RCPT TO:<d@q.example>")) == \
+            "550 5.1.1 <d@q.example>: Recipient address rejected: not you"
+
+
+def test_soft_bounce_softens_every_refusal(make_instance):
+    mta = make_instance({"soft_bounce": "yes"})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo()
+        assert str(client.command("FOO")) == "400 4.5.2 Error: command not recognized"
+        assert str(client.command("MAIL")) == "401 4.5.4 Syntax: MAIL FROM:<address>"
+
+
+def test_discarded_keywords(make_instance):
+    mta = make_instance({"smtpd_discard_ehlo_keyword_address_maps": "inline:{{127.0.0.1=dsn chunking}}"})
+    mta.start()
+    with mta.smtp() as client:
+        assert not {"DSN", "CHUNKING"} & set(client.ehlo().lines)
+        assert str(client.command("MAIL FROM:<a@x.example> RET=HDRS")) == "501 5.7.1 DSN support is disabled"
+        client.command("MAIL FROM:<a@x.example>", 250)
+        assert str(client.command("BDAT 3 LAST")) == "521 5.5.1 Error: command not implemented"
+    mta.wait_log("discarding EHLO keywords: CHUNKING DSN|discarding EHLO keywords: DSN CHUNKING")
+
+
+@pytest.mark.parametrize("mynetworks, code", [("cidr:{d}/nets", 250), ("{d}/list", 250), ("!127.0.0.1 127.0.0.0/8", 454),
+                                              ("127.0.0.1/8", 451), ("{d}/none", 451), ("hash:{d}/none", 451)])
+def test_mynetworks(make_instance, directory, mynetworks, code):
+    """What cannot be read defers mail and ends nothing."""
+    (directory / "nets").write_text("127.0.0.0/8 x\n")
+    (directory / "list").write_text("# ours\n127.0.0.1\n")
+    mta = make_instance({"mynetworks": mynetworks.replace("{d}", str(directory))})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo()
+        client.command("MAIL FROM:<a@x.example>", 250)
+        client.command("RCPT TO:<b@y.example>", code)

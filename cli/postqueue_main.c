@@ -1,6 +1,5 @@
-/* postqueue - lists and flushes the queue (postqueue(1)). */
-#include <errno.h>
-#include <fcntl.h>
+/* postqueue - lists and flushes the queue, suspends destinations (postqueue(1)). */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,215 +7,140 @@
 #include <unistd.h>
 
 #include "cli/queue_command.h"
-#include "cli/queue_manager.h"
+#include "cli/queue_flush.h"
 #include "cli/queue_print.h"
-#include "mail/address/match_list.h"
-#include "util/base/arena.h"
+#include "cli/queue_source.h"
+#include "cli/queue_suspend.h"
+#include "cli/queue_tally.h"
 #include "util/base/log.h"
-#include "util/base/memory.h"
 #include "util/base/text.h"
 
-enum mode { MODE_NONE, MODE_LIST, MODE_JSON, MODE_FLUSH, MODE_FLUSH_SITE, MODE_FLUSH_ID };
+enum mode {
+    MODE_NONE,
+    MODE_LIST,
+    MODE_JSON,
+    MODE_FLUSH,
+    MODE_FLUSH_SITE,
+    MODE_FLUSH_ID,
+    MODE_OLDEST,
+    MODE_TOP,
+    MODE_SUSPEND,
+    MODE_RESUME,
+    MODE_SUSPENDED,
+};
+
+enum { OPTION_OLDEST = SELECT_END, OPTION_TOP, OPTION_JSON, OPTION_SUSPEND, OPTION_FOR, OPTION_RESUME, OPTION_SUSPENDED };
+
+enum { TOP_ROWS = 10 };
+
+static const struct option long_options[] = {
+    QUEUE_SELECTION_OPTIONS,
+    {"oldest", no_argument, NULL, OPTION_OLDEST},
+    {"top", required_argument, NULL, OPTION_TOP},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"suspend", required_argument, NULL, OPTION_SUSPEND},
+    {"for", required_argument, NULL, OPTION_FOR},
+    {"resume", required_argument, NULL, OPTION_RESUME},
+    {"suspended", no_argument, NULL, OPTION_SUSPENDED},
+    {0},
+};
 
 struct request {
     enum mode mode;
     const char *directory, *argument;
+    const char *word; /* what may follow --oldest and --top; NULL: nothing did */
+    struct queue_selection *selection;
+    bool json;
+    duration length; /* of a suspension; 0: until it is resumed */
 };
 
 static void usage(void)
 {
-    die("usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site");
-}
-
-/* ---- who may ---- */
-
-static void check_user(const struct queue_command *command, const char *parameter, const char *what)
-{
-    if (getuid() != 0)
-        queue_command_check_user(command, parameter, what);
+    die("usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site | "
+        "postqueue --oldest [domain] | postqueue --top sender|recipient|domain|reason [number] | "
+        "postqueue --suspend domain [--for time] | postqueue --resume domain | postqueue --suspended");
 }
 
 /* ---- listing ---- */
 
-/* Reads attributes up to the empty name. False at the end of the stream. */
-static bool next_string(FILE *stream, char **string, size_t *room)
+static void check_reader(const struct queue_command *command)
 {
-    return getdelim(string, room, '\0', stream) > 0;
+    if (getuid() != 0)
+        queue_command_check_user(command, "authorized_mailq_users", "view the mail queue");
 }
 
-/* An entry as it is read; values are kept until its end. */
-struct reading {
-    FILE *stream;
-    const struct queue_listing *listing;
-    char *name, *value;
-    size_t name_room, value_room;
-    struct arena *arena;
-};
-
-static void take_entry_attribute(struct reading *reading, struct queue_entry *entry)
+static void list_queue(const struct queue_command *command, const struct request *request)
 {
-    const char *value = reading->value;
-
-    if (string_equal(reading->name, "queue_name"))
-        entry->queue_name = arena_copy(reading->arena, value);
-    else if (string_equal(reading->name, "queue_id"))
-        entry->queue_id = arena_copy(reading->arena, value);
-    else if (string_equal(reading->name, "time"))
-        entry->arrival_time = strtoll(value, NULL, 10);
-    else if (string_equal(reading->name, "size"))
-        entry->size = strtoll(value, NULL, 10);
-    else if (string_equal(reading->name, "forced_expire"))
-        entry->forced_expire = string_equal(value, "1");
-    else if (string_equal(reading->name, "sender"))
-        entry->sender = arena_copy(reading->arena, value);
-}
-
-/* `reason` is a recipient's last attribute, `sender` the entry's. */
-static void take_attribute(struct reading *reading, struct queue_entry *entry, struct queue_entry_recipient *recipient)
-{
-    static const struct queue_entry_recipient none = {"", "", "", ""};
-    const char *value = arena_copy(reading->arena, reading->value);
-
-    if (string_equal(reading->name, "original_recipient"))
-        recipient->original = value;
-    else if (string_equal(reading->name, "recipient"))
-        recipient->address = value;
-    else if (string_equal(reading->name, "log_class"))
-        recipient->log_class = value;
-    else if (string_equal(reading->name, "reason"))
-        recipient->reason = value;
-    else
-        take_entry_attribute(reading, entry);
-    if (string_equal(reading->name, "sender"))
-        reading->listing->entry(reading->listing->context, entry);
-    if (string_equal(reading->name, "reason")) {
-        reading->listing->recipient(reading->listing->context, recipient);
-        *recipient = none;
-    }
-}
-
-/* One entry. *empty: it had no attributes. False: the stream ended within. */
-static bool read_entry(struct reading *reading, bool *empty)
-{
-    struct queue_entry entry = {.queue_name = "", .queue_id = "", .sender = ""};
-    struct queue_entry_recipient recipient = {"", "", "", ""};
-
-    *empty = true;
-    while (next_string(reading->stream, &reading->name, &reading->name_room)) {
-        if (*reading->name == '\0')
-            return true;
-        if (!next_string(reading->stream, &reading->value, &reading->value_room))
-            return false;
-        if (string_equal(reading->name, "protocol") && !string_equal(reading->value, QUEUE_LISTING_PROTOCOL))
-            die("showq does not speak the protocol %s", QUEUE_LISTING_PROTOCOL);
-        *empty = string_equal(reading->name, "protocol");
-        take_attribute(reading, &entry, &recipient);
-    }
-    return false;
-}
-
-static bool read_list(int fd, const struct queue_listing *listing)
-{
-    struct reading reading = {.stream = fdopen(fd, "r"), .listing = listing, .arena = arena_new()};
-    bool empty, good, first = true;
-
-    while ((good = read_entry(&reading, &empty)) && (first || !empty)) {
-        if (!empty)
-            listing->entry_end(listing->context);
-        first = false;
-        arena_clear(reading.arena);
-    }
-    fclose(reading.stream);
-    free(reading.name);
-    free(reading.value);
-    arena_free(reading.arena);
-    return good;
-}
-
-static void list_queue(struct queue_command *command, bool json)
-{
-    struct queue_print print = {.json = json, .long_ids = command->mail.enable_long_queue_ids};
-    const struct queue_listing listing = queue_print_listing(&print);
-    char *path = memory_format("public/%s", command->mail.showq_service_name);
-    int fd;
-
-    check_user(command, "authorized_mailq_users", "view the mail queue");
-    fd = queue_command_connect(path);
-    free(path);
-    if (fd >= 0) {
-        if (!read_list(fd, &listing))
-            log_warning(NULL, "premature end-of-input from the showq service");
-    } else if (geteuid() == 0) {
-        log_warning(NULL, "Mail system is down -- accessing queue directly (Connect to the %s %s service: %s)",
-                    command->mail.mail_name, command->mail.showq_service_name, strerror(errno));
-        queue_listing_walk(command->layout, &listing);
-    } else {
-        die("Queue report unavailable - mail system is down (Connect to the %s %s service: %s)",
-            command->mail.mail_name, command->mail.showq_service_name, strerror(errno));
-    }
-    queue_print_end(&print);
-}
-
-/* ---- flushing ---- */
-
-static void flush_queue(struct queue_command *command)
-{
-    char *path = memory_format("public/%s", command->mail.queue_service_name);
-
-    check_user(command, "authorized_flush_users", "flush the mail queue");
-    if (!queue_command_trigger(path, "FADI"))
-        die("Cannot flush mail queue - mail system is down");
-    free(path);
-}
-
-static void ask_flush(struct queue_command *command, char kind, const char *what)
-{
-    char *path = memory_format("public/%s", command->mail.flush_service_name);
-    char *request = memory_format("%c%s", kind, what);
-
-    if (!queue_command_trigger(path, request)) {
-        log_warning(NULL, "connect to %s: %s", path, strerror(errno));
-        die("Cannot flush mail queue - mail system is down");
-    }
-    free(request);
-    free(path);
-}
-
-/* Deferred mail, tried now; other mail is left alone. What is not deferred needs no words. */
-static void flush_id(struct queue_command *command, const char *id)
-{
-    struct qmgr_deliver question = {.queue_ids = {&id, 1}, .suspended_too = getuid() == 0};
-    struct qmgr_delivering answer;
     struct arena *arena = arena_new();
-    struct error error;
+    struct map *suspended;
+    struct queue_print print = {.json = request->mode == MODE_JSON,
+                                .long_ids = command->mail.enable_long_queue_ids,
+                                .selective = !queue_selection_is_empty(request->selection)};
+    const struct queue_listing listing = queue_print_listing(&print);
 
-    check_user(command, "authorized_flush_users", "flush the mail queue");
-    if (!queue_command_id_plausible(id))
-        die("Cannot flush queue ID - invalid name: \"%s\"", id);
-    if (!queue_manager_ask(command, &ipc_qmgr_deliver, &question, &ipc_qmgr_delivering, &answer, arena, &error)) {
-        log_warning(NULL, "%s", error.text);
-        die("Cannot flush mail queue - mail system is down");
-    }
-    if (answer.busy.count > 0)
-        log_warning(NULL, "%s: is being delivered", id);
+    check_reader(command);
+    print.suspended = suspended = queue_suspended(command, arena, false);
+    queue_source_read(command, request->selection, &listing);
+    queue_print_end(&print);
+    map_free(suspended);
     arena_free(arena);
 }
 
-static void flush_site(struct queue_command *command, const char *site)
+static void list_oldest(const struct queue_command *command, const struct request *request)
 {
-    struct error error;
-    struct match_list *domains = match_list_new(config_get(command->config, "fast_flush_domains"), MATCH_SUBDOMAINS,
-                                                &error);
+    struct arena *arena = arena_new();
+    struct map *suspended;
+    struct queue_tally tally;
+    struct queue_listing listing;
 
-    check_user(command, "authorized_flush_users", "flush the mail queue");
-    if (*site == '\0')
-        die("Cannot flush mail queue - invalid destination: \"%s\"", site);
-    if (domains == NULL)
-        die("fast_flush_domains: %s", error.text);
-    if (match_list_domain(domains, site, &error) != MATCH_YES)
-        die("Flush service is not configured for destination \"%s\"", site);
-    match_list_free(domains);
-    ask_flush(command, 'S', site);
+    check_reader(command);
+    queue_tally_start(&tally, TALLY_DOMAIN, request->word);
+    listing = queue_tally_listing(&tally);
+    suspended = queue_suspended(command, arena, false);
+    queue_source_read(command, request->selection, &listing);
+    queue_tally_print_oldest(&tally, request->json, suspended);
+    queue_tally_end(&tally);
+    map_free(suspended);
+    arena_free(arena);
+}
+
+static void list_top(const struct queue_command *command, const struct request *request)
+{
+    enum tally_key key = queue_tally_key(request->argument);
+    struct queue_tally tally;
+    struct queue_listing listing;
+
+    if (key == TALLY_KEYS || (request->word != NULL && !string_all_digits(request->word)))
+        usage();
+    check_reader(command);
+    queue_tally_start(&tally, key, NULL);
+    listing = queue_tally_listing(&tally);
+    queue_source_read(command, request->selection, &listing);
+    queue_tally_print_top(&tally, request->json, request->word != NULL ? strtoul(request->word, NULL, 10) : TOP_ROWS);
+    queue_tally_end(&tally);
+}
+
+/* ---- suspending ---- */
+
+static void check_suspender(const struct queue_command *command)
+{
+    if (!queue_command_may_suspend(command))
+        queue_command_check_user(command, "authorized_suspend_users", "suspend destinations");
+}
+
+static void list_suspended(const struct queue_command *command, const struct request *request)
+{
+    struct arena *arena = arena_new();
+    struct map *suspended;
+
+    check_reader(command);
+    suspended = queue_suspended(command, arena, true);
+    if (request->json)
+        queue_suspend_print_json(suspended);
+    else
+        queue_suspend_print(suspended, "");
+    map_free(suspended);
+    arena_free(arena);
 }
 
 /* ---- options ---- */
@@ -227,6 +151,28 @@ static void choose(struct request *request, enum mode mode, const char *argument
         usage();
     request->mode = mode;
     request->argument = argument;
+}
+
+static void take_length(struct request *request, const char *words)
+{
+    if (!config_parse_time(words, 's', &request->length) || request->length <= 0)
+        die("--for %s: not a time such as 90, 30m, 2h or 5d", words);
+}
+
+static void take_long_option(struct request *request, int option)
+{
+    switch (option) {
+    case OPTION_OLDEST: choose(request, MODE_OLDEST, NULL); break;
+    case OPTION_TOP: choose(request, MODE_TOP, optarg); break;
+    case OPTION_JSON: request->json = true; break;
+    case OPTION_SUSPEND: choose(request, MODE_SUSPEND, optarg); break;
+    case OPTION_FOR: take_length(request, optarg); break;
+    case OPTION_RESUME: choose(request, MODE_RESUME, optarg); break;
+    case OPTION_SUSPENDED: choose(request, MODE_SUSPENDED, NULL); break;
+    default:
+        if (!queue_selection_take(request->selection, option, optarg))
+            usage();
+    }
 }
 
 static void take_option(struct request *request, int option)
@@ -242,18 +188,38 @@ static void take_option(struct request *request, int option)
         if (getuid() == 0)
             log_set_verbosity(log_verbosity() + 1);
         break;
-    default: usage();
+    default: take_long_option(request, option);
     }
 }
 
-static void run(struct queue_command *command, const struct request *request)
+static void take_word(struct request *request, int count, char **words)
+{
+    if (count == 0)
+        return;
+    if (count > 1 || (request->mode != MODE_OLDEST && request->mode != MODE_TOP))
+        usage();
+    request->word = words[0];
+}
+
+static void run(const struct queue_command *command, const struct request *request)
 {
     switch (request->mode) {
-    case MODE_LIST: list_queue(command, false); break;
-    case MODE_JSON: list_queue(command, true); break;
-    case MODE_FLUSH: flush_queue(command); break;
-    case MODE_FLUSH_SITE: flush_site(command, request->argument); break;
-    case MODE_FLUSH_ID: flush_id(command, request->argument); break;
+    case MODE_LIST:
+    case MODE_JSON: list_queue(command, request); break;
+    case MODE_FLUSH: queue_flush(command, request->selection); break;
+    case MODE_FLUSH_SITE: queue_flush_site(command, request->argument, request->selection); break;
+    case MODE_FLUSH_ID: queue_flush_id(command, request->argument); break;
+    case MODE_OLDEST: list_oldest(command, request); break;
+    case MODE_TOP: list_top(command, request); break;
+    case MODE_SUSPEND:
+        check_suspender(command);
+        queue_suspend(command, request->argument, request->length);
+        break;
+    case MODE_RESUME:
+        check_suspender(command);
+        queue_resume(command, request->argument);
+        break;
+    case MODE_SUSPENDED: list_suspended(command, request); break;
     case MODE_NONE: usage();
     }
 }
@@ -261,18 +227,18 @@ static void run(struct queue_command *command, const struct request *request)
 int main(int argc, char **argv)
 {
     struct queue_command command;
-    struct request request = {0};
+    struct request request = {.selection = queue_selection_new()};
     int option;
 
     queue_command_start(&command, "postqueue", argv);
     log_set_exit_status(EX_UNAVAILABLE);
-    while ((option = getopt(argc, argv, "c:fi:jps:v")) > 0)
+    while ((option = getopt_long(argc, argv, "c:fi:jps:v", long_options, NULL)) > 0)
         take_option(&request, option);
-    if (optind < argc)
-        usage();
+    take_word(&request, argc - optind, argv + optind);
     queue_command_configure(&command, request.directory);
     queue_command_enter_queue(&command);
     run(&command, &request);
+    queue_selection_free(request.selection);
     queue_command_end(&command);
     return fflush(stdout) == 0 ? 0 : EX_IOERR;
 }

@@ -1,5 +1,6 @@
 /* postsuper - maintains the queue (postsuper(1)). */
 #include <errno.h>
+#include <getopt.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -23,8 +24,11 @@ struct request {
     const char *directory;
     int repair;
     struct wish wishes[OPERATION_KINDS];
-    const char *const *queues; /* NULL: the usual ones */
+    struct queue_operation_scope scope;
+    struct queue_selection *selection; /* the scope's */
 };
+
+static const struct option long_options[] = {QUEUE_SELECTION_OPTIONS, {0}};
 
 static void usage(void)
 {
@@ -79,7 +83,9 @@ static void take_option(struct request *request, int option)
     case 's': request->repair |= REPAIR_STRUCTURE; break;
     case 'S': request->repair |= REPAIR_STRUCTURE | REPAIR_LONG_NAMES; break;
     case 'v': log_set_verbosity(log_verbosity() + 1); break;
-    default: usage();
+    default:
+        if (!queue_selection_take(request->selection, option, optarg))
+            usage();
     }
 }
 
@@ -90,12 +96,12 @@ static void take_queues(struct request *request, char **names)
     for (char **name = names; *name != NULL; name++)
         if (!queue_operation_knows(*name))
             die("invalid directory name: %s", *name);
-    request->queues = (const char *const *)names;
+    request->scope.queues = (const char *const *)names;
 }
 
 /* ---- work ---- */
 
-static void run_stdin(struct queue_command *command, enum queue_operation_kind kind, const char *const *queues,
+static void run_stdin(struct queue_command *command, enum queue_operation_kind kind, const struct queue_operation_scope *scope,
                       struct queue_operation_counts *counts)
 {
     char *line = NULL;
@@ -106,9 +112,9 @@ static void run_stdin(struct queue_command *command, enum queue_operation_kind k
         if (length > 0 && line[length - 1] == '\n')
             line[length - 1] = '\0';
         if (string_equal(line, "ALL"))
-            queue_operation_all(command, kind, queues, counts);
+            queue_operation_all(command, kind, scope, counts);
         else
-            queue_operation_one(command, kind, line, queues, counts);
+            queue_operation_one(command, kind, line, scope, counts);
     }
     free(line);
 }
@@ -119,17 +125,20 @@ static void fulfil(struct queue_command *command, enum queue_operation_kind kind
     const struct wish *wish = &request->wishes[kind];
 
     if (wish->all)
-        queue_operation_all(command, kind, request->queues, counts);
+        queue_operation_all(command, kind, &request->scope, counts);
     for (size_t i = 0; i < wish->count; i++)
         if (string_equal(wish->ids[i], "-"))
-            run_stdin(command, kind, request->queues, counts);
+            run_stdin(command, kind, &request->scope, counts);
         else
-            queue_operation_one(command, kind, wish->ids[i], request->queues, counts);
+            queue_operation_one(command, kind, wish->ids[i], &request->scope, counts);
 }
 
-static void report(bool asked, const char *what, size_t count)
+/* A dry run is nothing that the log should know of. */
+static void report(const struct request *request, bool asked, const char *what, size_t count)
 {
-    if (asked)
+    if (asked && queue_selection_is_dry(request->selection))
+        printf("Dry run. %s: %zu message%s\n", what, count, count == 1 ? "" : "s");
+    else if (asked)
         log_info(NULL, "%s: %zu message%s", what, count, count == 1 ? "" : "s");
 }
 
@@ -137,13 +146,13 @@ static void report_all(const struct request *request, const struct queue_operati
 {
     const struct wish *wishes = request->wishes;
 
-    report(wishes[OPERATION_REQUEUE].asked, "Requeued", counts->requeued);
-    report(wishes[OPERATION_DELETE].asked, "Deleted", counts->deleted);
-    report(wishes[OPERATION_EXPIRE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Force-expired", counts->expired);
-    report(wishes[OPERATION_HOLD].asked, "Placed on hold", counts->held);
-    report(wishes[OPERATION_RELEASE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Released from hold",
+    report(request, wishes[OPERATION_REQUEUE].asked, "Requeued", counts->requeued);
+    report(request, wishes[OPERATION_DELETE].asked, "Deleted", counts->deleted);
+    report(request, wishes[OPERATION_EXPIRE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Force-expired", counts->expired);
+    report(request, wishes[OPERATION_HOLD].asked, "Placed on hold", counts->held);
+    report(request, wishes[OPERATION_RELEASE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Released from hold",
            counts->released);
-    report(counts->renamed > 0, "Renamed to match inode number", counts->renamed);
+    report(request, counts->renamed > 0, "Renamed to match inode number", counts->renamed);
     if (counts->renamed > 0)
         log_warning(NULL, "QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
 }
@@ -165,13 +174,14 @@ static void tell_services(const struct mail_config *mail, const struct queue_ope
 int main(int argc, char **argv)
 {
     struct queue_command command;
-    struct request request = {0};
+    struct request request = {.selection = queue_selection_new()};
     struct queue_operation_counts counts = {0};
     bool asked = false;
     int option;
 
     queue_command_start(&command, "postsuper", argv);
-    while ((option = getopt(argc, argv, "c:d:e:f:h:H:pr:sSv")) > 0)
+    request.scope.selection = request.selection;
+    while ((option = getopt_long(argc, argv, "c:d:e:f:h:H:pr:sSv", long_options, NULL)) > 0)
         take_option(&request, option);
     take_queues(&request, argv + optind);
     queue_command_configure(&command, request.directory);
@@ -179,15 +189,21 @@ int main(int argc, char **argv)
     queue_command_enter_queue(&command);
     for (size_t i = 0; i < OPERATION_KINDS; i++)
         asked = asked || request.wishes[i].asked;
+    if (request.repair != 0 && queue_selection_is_dry(request.selection))
+        usage();
+    if (!asked && (!queue_selection_is_empty(request.selection) || queue_selection_is_dry(request.selection)))
+        usage();
     if (!asked && request.repair == 0)
         request.repair = REPAIR_PURGE | REPAIR_STRUCTURE;
-    queue_repair(&command, request.repair, request.queues, &counts);
+    queue_repair(&command, request.repair, request.scope.queues, &counts);
     for (size_t i = 0; i < OPERATION_KINDS; i++)
         fulfil(&command, (enum queue_operation_kind)i, &request, &counts);
     report_all(&request, &counts);
-    tell_services(&command.mail, &counts);
+    if (!queue_selection_is_dry(request.selection))
+        tell_services(&command.mail, &counts);
     for (size_t i = 0; i < OPERATION_KINDS; i++)
         free(request.wishes[i].ids);
+    queue_selection_free(request.selection);
     queue_command_end(&command);
     return 0;
 }

@@ -88,20 +88,41 @@ void queue_command_end(struct queue_command *command)
     config_free(command->config);
 }
 
-void queue_command_check_user(const struct queue_command *command, const char *parameter, const char *what)
+/* ---- who ---- */
+
+static const char *user_name(void)
 {
     const struct passwd *user = getpwuid(getuid());
-    char *name = memory_copy_string(user != NULL ? user->pw_name : "unknown");
-    struct error error;
-    struct match_list *list = match_list_new(config_get(command->config, parameter), 0, &error);
 
-    if (list == NULL)
-        die("%s: %s", parameter, error.text);
-    if (match_list_string(list, name, &error) != MATCH_YES)
-        die("User %s(%ld) is not allowed to %s", name, (long)getuid(), what);
-    match_list_free(list);
-    free(name);
+    return user != NULL ? user->pw_name : "unknown";
 }
+
+static bool is_listed_user(const struct queue_command *command, const char *parameter)
+{
+    struct error error;
+    struct match_list *users = match_list_new(config_get(command->config, parameter), 0, &error);
+    bool is_listed;
+
+    if (users == NULL)
+        die("%s: %s", parameter, error.text);
+    is_listed = match_list_string(users, user_name(), &error) == MATCH_YES;
+    match_list_free(users);
+    return is_listed;
+}
+
+void queue_command_check_user(const struct queue_command *command, const char *parameter, const char *what)
+{
+    if (!is_listed_user(command, parameter))
+        die("User %s(%ld) is not allowed to %s", user_name(), (long)getuid(), what);
+}
+
+bool queue_command_may_suspend(const struct queue_command *command)
+{
+    return getuid() == 0 || string_equal(user_name(), command->mail.mail_owner) ||
+           is_listed_user(command, "authorized_suspend_users");
+}
+
+/* ---- services ---- */
 
 int queue_command_connect(const char *path)
 {

@@ -29,6 +29,8 @@ void queue_command_end(struct queue_command *command);
 
 /* Ends the command unless the user who runs it is on the list that the parameter names ("static:anyone"). */
 void queue_command_check_user(const struct queue_command *command, const char *parameter, const char *what);
+/* The super-user, the owner of the queue, and authorized_suspend_users. */
+bool queue_command_may_suspend(const struct queue_command *command);
 
 /* Connects to a service's socket below the queue directory. -1: errno. */
 int queue_command_connect(const char *path);

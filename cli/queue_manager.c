@@ -28,12 +28,13 @@ static void run(void *argument)
     loop_stop();
 }
 
-bool queue_manager_ask(const struct queue_command *command, const struct ipc_message *request, const void *question,
-                       const struct ipc_message *reply, void *answer, struct arena *arena, struct error *error)
+bool queue_manager_ask(const struct queue_command *command, duration patience, const struct ipc_message *request,
+                       const void *question, const struct ipc_message *reply, void *answer, struct arena *arena,
+                       struct error *error)
 {
     char *path = memory_format("public/%s", command->mail.queue_service_name);
     struct asking asking = {.path = path,
-                            .patience = command->mail.ipc_timeout,
+                            .patience = patience,
                             .request = request,
                             .reply = reply,
                             .question = question,

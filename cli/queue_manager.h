@@ -8,7 +8,8 @@
 #include "mail/ipc/ipc.h"
 
 /* False: there was no answer; error says why. Text of the answer belongs to the arena. */
-bool queue_manager_ask(const struct queue_command *command, const struct ipc_message *request, const void *question,
-                       const struct ipc_message *reply, void *answer, struct arena *arena, struct error *error);
+bool queue_manager_ask(const struct queue_command *command, duration patience, const struct ipc_message *request,
+                       const void *question, const struct ipc_message *reply, void *answer, struct arena *arena,
+                       struct error *error);
 
 #endif

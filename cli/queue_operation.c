@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -163,6 +164,27 @@ static enum outcome expire_and_release(struct queue_command *command, const char
     return note(move(command, queue, QUEUE_DEFERRED, id), logged_id, "released from hold", &counts->released);
 }
 
+/* Where the operation counts what it has done. */
+static size_t *count_of(enum queue_operation_kind kind, struct queue_operation_counts *counts)
+{
+    switch (kind) {
+    case OPERATION_REQUEUE: return &counts->requeued;
+    case OPERATION_DELETE: return &counts->deleted;
+    case OPERATION_HOLD: return &counts->held;
+    case OPERATION_RELEASE: return &counts->released;
+    default: return &counts->expired;
+    }
+}
+
+/* A message that would be worked on, but is only shown. */
+static enum outcome show(enum queue_operation_kind kind, const char *queue, const char *id,
+                         struct queue_operation_counts *counts)
+{
+    printf("%s/%s\n", queue, id);
+    ++*count_of(kind, counts);
+    return OUTCOME_DONE;
+}
+
 /* logged_id: the ID if a line is wanted, else NULL. */
 static enum outcome operate(struct queue_command *command, enum queue_operation_kind kind, const char *queue,
                             const char *id, const char *logged_id, struct queue_operation_counts *counts)
@@ -203,9 +225,22 @@ static const char *const *usual_queues(enum queue_operation_kind kind)
     return kind == OPERATION_HOLD ? queues_to_hold : kind == OPERATION_RELEASE ? queues_to_release : all_queues;
 }
 
-void queue_operation_one(struct queue_command *command, enum queue_operation_kind kind, const char *id,
-                         const char *const *queues, struct queue_operation_counts *counts)
+/* The operation, if the message is selected. */
+static enum outcome consider(struct queue_command *command, enum queue_operation_kind kind, const char *queue,
+                             const char *id, const char *logged_id, const struct queue_operation_scope *scope,
+                             struct queue_operation_counts *counts)
 {
+    if (!queue_selection_has(scope->selection, command->layout, queue, id))
+        return OUTCOME_NOTHING;
+    if (queue_selection_is_dry(scope->selection))
+        return show(kind, queue, id, counts);
+    return operate(command, kind, queue, id, logged_id, counts);
+}
+
+void queue_operation_one(struct queue_command *command, enum queue_operation_kind kind, const char *id,
+                         const struct queue_operation_scope *scope, struct queue_operation_counts *counts)
+{
+    const char *const *queues = scope->queues != NULL ? scope->queues : usual_queues(kind);
     struct stat file;
     const char *queue;
 
@@ -214,23 +249,24 @@ void queue_operation_one(struct queue_command *command, enum queue_operation_kin
         return;
     }
     for (int i = 0; i < FIND_ATTEMPTS; i++) {
-        queue = queue_find(command->layout, id, queues != NULL ? queues : usual_queues(kind), &file);
-        if (queue == NULL || !allowed(kind, queue) || operate(command, kind, queue, id, id, counts) != OUTCOME_GONE)
+        queue = queue_find(command->layout, id, queues, &file);
+        if (queue == NULL || !allowed(kind, queue) ||
+            consider(command, kind, queue, id, id, scope, counts) != OUTCOME_GONE)
             return;
     }
 }
 
-void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind, const char *const *queues,
-                         struct queue_operation_counts *counts)
+void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind,
+                         const struct queue_operation_scope *scope, struct queue_operation_counts *counts)
 {
-    if (queues == NULL)
-        queues = usual_queues(kind);
+    const char *const *queues = scope->queues != NULL ? scope->queues : usual_queues(kind);
+
     for (; *queues != NULL; queues++) {
         struct queue_scan *scan = allowed(kind, *queues) ? queue_scan_open(*queues) : NULL;
         const char *id;
 
         while (scan != NULL && (id = queue_scan_next(scan)) != NULL)
-            operate(command, kind, *queues, id, NULL, counts);
+            consider(command, kind, *queues, id, NULL, scope, counts);
         queue_scan_close(scan);
     }
 }

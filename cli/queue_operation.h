@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "cli/queue_command.h"
+#include "cli/queue_selection.h"
 
 enum queue_operation_kind {
     OPERATION_REQUEUE,
@@ -23,12 +24,19 @@ struct queue_operation_counts {
     size_t requeued, deleted, expired, held, released, renamed;
 };
 
-/* queues: where to look, NULL for the usual ones of the operation; NULL ends. Logs a line when something was done. */
+/* What the operations are about. */
+struct queue_operation_scope {
+    const char *const *queues;               /* where to look, NULL for the usual ones of the operation; NULL ends */
+    const struct queue_selection *selection; /* a dry one: messages are only listed and counted */
+};
+
+/* Logs a line when something was done. A message that is being delivered is not requeued; what else is done to one
+ * says that it cannot stop that. */
 void queue_operation_one(struct queue_command *command, enum queue_operation_kind kind, const char *id,
-                         const char *const *queues, struct queue_operation_counts *counts);
+                         const struct queue_operation_scope *scope, struct queue_operation_counts *counts);
 /* The same to all messages of the queues, without a line for each. */
-void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind, const char *const *queues,
-                         struct queue_operation_counts *counts);
+void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind,
+                         const struct queue_operation_scope *scope, struct queue_operation_counts *counts);
 
 bool queue_operation_knows(const char *queue); /* a directory that postsuper works on */
 

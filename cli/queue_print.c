@@ -4,9 +4,22 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/queue_selection.h"
+#include "cli/queue_suspend.h"
 #include "util/base/text.h"
 
-enum { REASON_COLUMN = 76, SHORT_COLUMN = 41, LONG_COLUMN = 47 };
+enum { REASON_COLUMN = 76, SHORT_COLUMN = 41, LONG_COLUMN = 47, DOMAIN_SIZE = 256 };
+
+const char *queue_print_time(int64_t seconds, char stamp[QUEUE_PRINT_TIME_SIZE])
+{
+    time_t when = (time_t)seconds;
+    struct tm local;
+
+    *stamp = '\0';
+    if (localtime_r(&when, &local) != NULL)
+        strftime(stamp, QUEUE_PRINT_TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &local);
+    return stamp;
+}
 
 /* ---- for people ---- */
 
@@ -87,7 +100,7 @@ static void print_string(const char *string)
     putchar('"');
 }
 
-static void print_member(const char *name, const char *value)
+void queue_print_member(const char *name, const char *value)
 {
     printf("\"%s\": ", name);
     print_string(value);
@@ -100,31 +113,41 @@ static bool json_entry(void *context, const struct queue_entry *entry)
     print->messages++;
     print->recipients = 0;
     putchar('{');
-    print_member("queue_name", entry->queue_name);
+    queue_print_member("queue_name", entry->queue_name);
     fputs(", ", stdout);
-    print_member("queue_id", entry->queue_id);
+    queue_print_member("queue_id", entry->queue_id);
     printf(", \"arrival_time\": %lld, \"message_size\": %lld, \"forced_expire\": %s, ", (long long)entry->arrival_time,
            (long long)entry->size, entry->forced_expire ? "true" : "false");
-    print_member("sender", entry->sender);
+    queue_print_member("sender", entry->sender);
     fputs(", \"recipients\": [", stdout);
     return true;
+}
+
+static const char *lowered_domain(const char *address, char domain[DOMAIN_SIZE])
+{
+    snprintf(domain, DOMAIN_SIZE, "%s", queue_selection_domain(address));
+    ascii_lower_string(domain);
+    return domain;
 }
 
 static bool json_recipient(void *context, const struct queue_entry_recipient *recipient)
 {
     struct queue_print *print = context;
+    char domain[DOMAIN_SIZE];
 
     fputs(print->recipients++ > 0 ? ", {" : "{", stdout);
     if (*recipient->original != '\0' && !string_equal(recipient->original, recipient->address)) {
-        print_member("orig_address", recipient->original);
+        queue_print_member("orig_address", recipient->original);
         fputs(", ", stdout);
     }
-    print_member("address", recipient->address);
+    queue_print_member("address", recipient->address);
     if (*recipient->reason != '\0') {
         fputs(", ", stdout);
-        print_member(string_equal(recipient->log_class, QUEUE_BOUNCE) ? "bounce_reason" : "delay_reason",
+        queue_print_member(string_equal(recipient->log_class, QUEUE_BOUNCE) ? "bounce_reason" : "delay_reason",
                      recipient->reason);
     }
+    if (map_get(print->suspended, lowered_domain(recipient->address, domain)) != NULL)
+        fputs(", \"suspended\": true", stdout);
     putchar('}');
     return true;
 }
@@ -148,9 +171,12 @@ void queue_print_end(struct queue_print *print)
     text_free(&print->reason);
     if (print->json)
         return;
+    if (print->messages > 0 && map_count(print->suspended) > 0)
+        putchar('\n');
+    queue_suspend_print(print->suspended, "-- Suspended: ");
     if (print->messages == 0)
-        puts("Mail queue is empty");
+        puts(print->selective ? "No message in the mail queue is selected" : "Mail queue is empty");
     else
-        printf("\n-- %lld Kbytes in %zu Request%s.\n", (long long)(print->bytes / 1024), print->messages,
+        printf("%s-- %lld Kbytes in %zu Request%s.\n", map_count(print->suspended) > 0 ? "" : "\n", (long long)(print->bytes / 1024), print->messages,
                print->messages == 1 ? "" : "s");
 }

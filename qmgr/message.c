@@ -12,6 +12,7 @@
 #include "mail/delivery/delivery.h"
 #include "qmgr/deliver.h"
 #include "qmgr/finish.h"
+#include "qmgr/suspension.h"
 #include "qmgr/transport.h"
 #include "util/base/memory.h"
 
@@ -143,8 +144,12 @@ static void place(struct batch *batch, struct message_recipient *recipient, cons
     const char *name = alone ? reply->recipient : reply->nexthop;
     struct destination *destination = destination_find(transport, name);
     const char *key = arena_format(message->arena, "%s\n%s", reply->transport, name);
-    const char *dsn, *reason;
+    const char *dsn, *reason = suspension_reason(message, recipient, reply->nexthop);
 
+    if (reason != NULL) {
+        deliver_defer(message, &recipient, 1, SUSPENSION_DSN, arena_copy(message->arena, reason));
+        return;
+    }
     if (*reply->recipient != '\0' && strcmp(reply->recipient, recipient->address) != 0) {
         recipient->original = *recipient->original != '\0' ? recipient->original : recipient->address;
         recipient->address = reply->recipient;
@@ -167,7 +172,8 @@ static void submit(struct batch *batch)
         const struct transport *transport = batch->entries[i]->destination->transport;
 
         batch->entries[i]->large = batch->count >= (size_t)(transport->slot_cost * transport->minimum_slots);
-        destination_add(batch->entries[i]->destination, batch->entries[i]);
+        if (suspension_spare(batch->entries[i])) /* one may have begun since the entries were made */
+            destination_add(batch->entries[i]->destination, batch->entries[i]);
     }
 }
 

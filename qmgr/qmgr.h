@@ -41,6 +41,7 @@ struct manager {
     struct queue_layout *layout;
     struct resolve_client *resolve;
     struct match_list *defer_transports;
+    struct suspensions *suspensions;
     struct map *transports; /* by name */
     struct map *messages;   /* by queue ID: those in the active queue */
     size_t active;          /* messages, those being loaded too */

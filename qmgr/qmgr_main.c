@@ -8,6 +8,7 @@
 #include "qmgr/qmgr.h"
 #include "qmgr/request.h"
 #include "qmgr/scan.h"
+#include "qmgr/suspension.h"
 #include "qmgr/transport.h"
 #include "util/base/memory.h"
 
@@ -53,6 +54,7 @@ static bool qmgr_start(struct service_environment *environment, struct error *er
     manager->transports = map_new();
     manager->messages = map_new();
     task_condition_init(&manager->room);
+    manager->suspensions = suspensions_new(manager);
     manager->master_cf = master_cf_load(config, error);
     manager->defer_transports = match_list_new(manager->config->defer_transports, 0, error);
     if (manager->master_cf == NULL || manager->defer_transports == NULL)
@@ -91,6 +93,7 @@ static bool qmgr_ready(struct service_environment *environment, struct error *er
     struct manager *manager = environment->state;
 
     (void)error;
+    suspensions_start(manager->suspensions);
     recover_active(manager);
     manager->incoming = scan_new(manager, QUEUE_INCOMING, false);
     manager->deferred = scan_new(manager, QUEUE_DEFERRED, true);

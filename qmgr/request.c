@@ -7,6 +7,7 @@
 
 #include "qmgr/message.h"
 #include "qmgr/scan.h"
+#include "qmgr/suspension.h"
 
 /* ---- new messages ---- */
 
@@ -86,6 +87,24 @@ static void serve_deliver(struct manager *manager, struct call *call, const stru
     ipc_send(call, &ipc_qmgr_delivering, &answer);
 }
 
+/* ---- suspending ---- */
+
+static void serve_suspend(struct manager *manager, struct call *call, const struct qmgr_suspend *asked,
+                          struct arena *arena)
+{
+    struct qmgr_suspensions answer = {.error = ""};
+    struct error error;
+    bool done = true;
+
+    if (*asked->domain != '\0')
+        done = asked->resume != 0 ? suspension_end(manager->suspensions, asked->domain, &error)
+                                  : suspension_begin(manager->suspensions, asked->domain, asked->until, &error);
+    if (!done)
+        answer.error = error.text;
+    suspensions_list(manager->suspensions, arena, &answer);
+    ipc_send(call, &ipc_qmgr_suspensions, &answer);
+}
+
 /* ---- which ---- */
 
 void request_serve(struct service_environment *environment, struct call *call)
@@ -95,6 +114,7 @@ void request_serve(struct service_environment *environment, struct call *call)
     union {
         struct qmgr_new_message new_message;
         struct qmgr_deliver deliver;
+        struct qmgr_suspend suspend;
     } told;
     struct frame frame;
 
@@ -110,6 +130,10 @@ void request_serve(struct service_environment *environment, struct call *call)
     case IPC_qmgr_deliver:
         if (ipc_decode(frame.body, frame.length, &ipc_qmgr_deliver, &told, arena))
             serve_deliver(manager, call, &told.deliver, arena);
+        break;
+    case IPC_qmgr_suspend:
+        if (ipc_decode(frame.body, frame.length, &ipc_qmgr_suspend, &told, arena))
+            serve_suspend(manager, call, &told.suspend, arena);
         break;
     default: break;
     }

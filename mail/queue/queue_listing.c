@@ -51,6 +51,16 @@ static void keep_recipient(struct look *look, const char *address)
     };
 }
 
+static void take_attribute(struct look *look, const char *attribute)
+{
+    static const char name[] = "log_client_name=", address[] = "log_client_address=";
+
+    if (string_starts(attribute, name))
+        look->entry.client_name = arena_copy(look->arena, attribute + sizeof name - 1);
+    else if (string_starts(attribute, address))
+        look->entry.client_address = arena_copy(look->arena, attribute + sizeof address - 1);
+}
+
 /* One record of the envelope. The content is passed over when the size record knows how long it is. */
 static void take_record(struct look *look, struct record_reader *reader, const struct record *record)
 {
@@ -68,6 +78,7 @@ static void take_record(struct look *look, struct record_reader *reader, const s
     case RECORD_SENDER:
         look->entry.sender = *record->data != '\0' ? external(look->arena, record->data) : "MAILER-DAEMON";
         break;
+    case RECORD_ATTRIBUTE: take_attribute(look, record->data); break;
     case RECORD_ORIGINAL: look->original = external(look->arena, record->data); break;
     case RECORD_RECIPIENT:
         keep_recipient(look, record->data);
@@ -151,10 +162,14 @@ static bool put_entry(struct look *look)
 
 /* ---- files ---- */
 
-static bool list_file(const struct queue_layout *layout, const struct queue_listing *listing, const char *queue,
-                      const char *id)
+bool queue_listing_file(const struct queue_layout *layout, const struct queue_listing *listing, const char *queue,
+                        const char *id)
 {
-    struct look look = {.layout = layout, .listing = listing, .entry = {.queue_name = queue, .queue_id = id}};
+    struct look look = {
+        .layout = layout,
+        .listing = listing,
+        .entry = {.queue_name = queue, .queue_id = id, .client_name = "", .client_address = ""},
+    };
     int fd = queue_file_open(layout, queue, id, O_RDONLY | O_NONBLOCK);
     struct stat file;
     bool going_on = true;
@@ -184,7 +199,7 @@ bool queue_listing_walk(const struct queue_layout *layout, const struct queue_li
         const char *id;
 
         while (going_on && scan != NULL && (id = queue_scan_next(scan)) != NULL)
-            going_on = list_file(layout, listing, queues[i], id);
+            going_on = queue_listing_file(layout, listing, queues[i], id);
         queue_scan_close(scan);
     }
     return going_on;

@@ -18,6 +18,7 @@ struct queue_entry {
     int64_t size;         /* bytes of content */
     bool forced_expire;
     const char *sender; /* "MAILER-DAEMON" for the empty one */
+    const char *client_name, *client_address; /* "" for local mail, and when showq is the source */
 };
 
 struct queue_entry_recipient {
@@ -33,6 +34,10 @@ struct queue_listing {
     bool (*entry_end)(void *context);
     void *context;
 };
+
+/* One message; nothing when it is not there, or makes no sense. */
+bool queue_listing_file(const struct queue_layout *layout, const struct queue_listing *listing, const char *queue,
+                        const char *id);
 
 bool queue_listing_walk(const struct queue_layout *layout, const struct queue_listing *listing);
 

@@ -42,12 +42,26 @@ def options_on(page):
 
 
 def options_of(source):
-    return set("".join(re.findall(r'getopt\(argc, argv, "([^"]+)"', source.read_text())).replace(":", ""))
+    return set("".join(re.findall(r'getopt(?:_long)?\(argc, argv, "([^"]+)"', source.read_text())).replace(":", ""))
 
 
 @pytest.mark.parametrize("name", programs("sbin", 1) + programs("libexec", 8))
 def test_every_program_has_a_page(manual, name):
     assert text_of(manual, name)
+
+
+def long_options_of(source):
+    text = source.read_text()
+    if "QUEUE_SELECTION_OPTIONS" in text:
+        text += (ROOT / "cli/queue_selection.h").read_text()
+    return set(re.findall(r'\{"([a-z-]+)", \w+_argument', text))
+
+
+@pytest.mark.parametrize("name", programs("sbin", 1))
+def test_every_long_option_is_on_its_page(manual, name):
+    page = text_of(manual, name).replace("\\-", "-")
+    for source in ROOT.glob(f"cli/{name[:-2]}_main.c"):
+        assert long_options_of(source) <= set(re.findall(r"Fl -([a-z-]+)", "".join(re.findall(r"^\.It .*\n", page, re.M))))
 
 
 @pytest.mark.parametrize("name", programs("sbin", 1) + ["master.8"])

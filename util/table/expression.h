@@ -34,6 +34,8 @@ struct expression_engine {
     bool (*match)(const void *compiled, const char *key, struct expression_group *groups, struct error *failure);
 };
 
+extern const struct expression_engine pcre_engine;
+
 void *expression_open(const struct expression_engine *engine, const char *name, struct error *error);
 void expression_close(void *state);
 enum table_result expression_lookup(void *state, const char *key, struct text *result, struct error *error);

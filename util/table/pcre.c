@@ -109,7 +109,7 @@ static bool pcre_match(const void *compiled, const char *key, struct expression_
     return status >= 0;
 }
 
-static const struct expression_engine engine = {
+const struct expression_engine pcre_engine = {
     .type = "pcre",
     .default_flags = PCRE2_CASELESS | PCRE2_DOTALL,
     .ending_ignored = "ignoring this rule",
@@ -123,7 +123,7 @@ static const struct expression_engine engine = {
 void *pcre_open(const char *type_name, const char *name, struct error *error)
 {
     (void)type_name;
-    return expression_open(&engine, name, error);
+    return expression_open(&pcre_engine, name, error);
 }
 
 enum table_result pcre_lookup(void *state, const char *key, struct text *result, struct error *error)

@@ -12,13 +12,18 @@ void message_fail(struct cleanup_message *message, int code, const char *dsn, co
         message->verdict = (struct cleanup_verdict){code, dsn, reason};
 }
 
-void message_fail_write(struct cleanup_message *message, int reason, const char *what)
+static void refuse_for(struct cleanup_message *message, int reason)
 {
-    log_warning(&message->log, "%s: %s", what, strerror(reason));
     if (reason == ENOSPC || reason == EDQUOT)
         message_fail(message, 452, "4.3.1", "Insufficient system storage");
     else
         message_fail(message, 451, "4.3.0", "Error: queue file write error");
+}
+
+void message_fail_write(struct cleanup_message *message, int reason, const char *what)
+{
+    log_warning(&message->log, "%s: %s", what, strerror(reason));
+    refuse_for(message, reason);
 }
 
 /* ---- the envelope's head ---- */
@@ -106,7 +111,8 @@ bool message_begin(struct cleanup_message *message)
         int reason = errno;
 
         *message->queue = '\0';
-        message_fail_write(message, reason, error.text);
+        log_warning(&message->log, "%s", error.text);
+        refuse_for(message, reason);
         return false;
     }
     message->log.identity = message->id;

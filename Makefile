@@ -15,6 +15,7 @@ CC       ?= gcc
 PACKAGES  := libevent libevent_pthreads openssl lmdb libpcre2-8 libcares
 DEBIAN    := gcc make pkg-config libevent-dev libssl-dev liblmdb-dev libpcre2-dev libc-ares-dev
 DEBIAN_TEST := $(DEBIAN) libcmocka-dev python3-pytest
+DEBIAN_FUZZ := $(DEBIAN) clang libclang-rt-14-dev
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CPPFLAGS += -I. -I$(BUILD)/generated -D_GNU_SOURCE
@@ -49,7 +50,7 @@ help:
 #: make check          install what is missing, build with sanitizers, run all tests
 #: make check-peer     the scenarios of tests/system against Postern and against Debian's Postfix
 #: make bench          throughput beside Debian's Postfix
-#: make fuzz SECONDS=60  run each fuzz target for so long (needs clang and libclang-rt-14-dev)
+#: make fuzz SECONDS=60  run each fuzz target for so long
 #: make manual         write the manual pages into build/man
 #: make install        lay out a system under $DESTDIR and $PREFIX
 
@@ -131,6 +132,7 @@ unit: $(UNIT_TESTS) $(FUZZ_TARGETS:%=$(BUILD)/unit/%_replay_test)
 fuzzers: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
 
 fuzz:
+	@sh conf/install-packages $(DEBIAN_FUZZ)
 	@$(MAKE) --no-print-directory -j$$(nproc) fuzzers BUILD=build/clang CC=clang SANITIZE=fuzzer-no-link,address,undefined CFLAGS="-O1 -g"
 	@sh tests/fuzz/run build/clang $(SECONDS)
 

@@ -212,7 +212,7 @@ class Instance:
         """master's, or None when it does not run."""
         try:
             pid = int((self.spool / "pid/master.pid").read_text())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return None
         return pid if command_name(pid) == "master" else None
 

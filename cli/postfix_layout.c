@@ -82,6 +82,13 @@ static bool set_owner_and_mode(const char *path, const struct owners *owners, co
     return false;
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 static bool create_place(const struct mail_config *mail, const struct owners *owners, const struct place *place)
 {
     char *path = place_path(mail, place);
@@ -89,6 +96,8 @@ static bool create_place(const struct mail_config *mail, const struct owners *ow
 
     if (!ok)
         log_error(NULL, "mkdir %s: %s", path, strerror(errno));
+    else if (!made && (ok = is_directory(path)) == false)
+        log_error(NULL, "%s is no directory", path);
     else if (made)
         ok = set_owner_and_mode(path, owners, place);
     free(path);

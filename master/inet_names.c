@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/config/tcp_port.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
 
@@ -84,28 +85,9 @@ static bool add_interfaces(const struct settings *settings, uint16_t port, struc
     return ok;
 }
 
-/* known_tcp_ports: "smtps=submissions=465" gives both names that number. */
-static bool find_known_port(const struct settings *settings, const char *name, uint16_t *port)
-{
-    char *copy = memory_copy_string(settings->mail.known_tcp_ports), *cursor = copy, *group;
-    bool found = false;
-
-    while (!found && (group = string_next_word(&cursor, separators)) != NULL) {
-        const char *number = strrchr(group, '=');
-        char *word;
-
-        if (number == NULL || !net_port_parse(number + 1, port))
-            continue;
-        while (!found && (word = string_next_word(&group, "=")) != NULL)
-            found = string_equal(word, name);
-    }
-    free(copy);
-    return found;
-}
-
 static bool parse_port(const struct settings *settings, const char *text, uint16_t *port, struct error *error)
 {
-    if (find_known_port(settings, text, port) || net_port_parse(text, port))
+    if (tcp_port_find(settings->mail.known_tcp_ports, text, port))
         return true;
     return error_set(error, "%s: no such port", text);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mail/config/config.h"
+#include "mail/config/tcp_port.h"
 #include "util/base/lines.h"
 #include "util/base/map.h"
 #include "util/base/memory.h"
@@ -200,6 +201,27 @@ static bool check_twice(const struct master_cf *master_cf, struct map *seen, str
                      service->name, service_type_name(service->type), (long)(intptr_t)first);
 }
 
+/* ---- what can be read, and cannot work ---- */
+
+static bool check_overrides(const struct master_service *service, struct error *error)
+{
+    for (char **argument = service->arguments; *argument != NULL; argument++)
+        if (string_equal(*argument, "-o") && (*++argument == NULL || strchr(*argument, '=') == NULL))
+            return error_set(error, "bad option \"-o %s\": -o name=value or -o { name = value } is wanted",
+                             *argument != NULL ? *argument : "");
+    return true;
+}
+
+static bool check_port(const struct master_service *service, const struct config *config, struct error *error)
+{
+    const char *colon = strrchr(service->name, ':'), *port = colon != NULL ? colon + 1 : service->name;
+    uint16_t number;
+
+    if (service->type != SERVICE_INET || tcp_port_find(config_get(config, "known_tcp_ports"), port, &number))
+        return true;
+    return error_set(error, "%s: no such port", port);
+}
+
 /* Who hears of mistakes, for a check of the whole file. NULL: the first one ends the reading. */
 struct listener {
     master_cf_complaint_fn *complain;
@@ -219,6 +241,14 @@ static bool read_service(struct master_cf *master_cf, char *line, int number, co
     return ok || error_prefix(error, "%s: line %d: ", master_cf->path, number);
 }
 
+static bool could_work(const struct master_cf *master_cf, const struct config *config, struct error *error)
+{
+    const struct master_service *service = &master_cf->services[master_cf->count - 1];
+
+    return (check_overrides(service, error) && check_port(service, config, error)) ||
+           error_prefix(error, "%s: line %d: ", master_cf->path, service->line);
+}
+
 static bool read_services(struct master_cf *master_cf, struct line_reader *reader, const struct config *config,
                           const struct listener *listener, struct error *error)
 {
@@ -227,7 +257,8 @@ static bool read_services(struct master_cf *master_cf, struct line_reader *reade
     char *line;
 
     while (ok && (line = line_reader_next(reader)) != NULL) {
-        ok = read_service(master_cf, line, line_reader_number(reader), config, seen, error);
+        ok = read_service(master_cf, line, line_reader_number(reader), config, seen, error) &&
+             (listener == NULL || could_work(master_cf, config, error));
         if (!ok && listener != NULL) {
             listener->complain(listener->context, error->text);
             ok = true;

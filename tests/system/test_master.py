@@ -388,7 +388,8 @@ def test_check_names_file_and_line(echo):
     with open(mta.etc / "main.cf", "a") as file:
         file.write("foo_bar = x\nmax_idle = soon\nmax_use = many\n")
     with open(mta.etc / "master.cf", "a") as file:
-        file.write("a b - - n - - echo\nc unix - - n - - echo\nd unix - - x - - echo\n")
+        file.write("a b - - n - - echo\nc unix - - n - - echo\nd unix - - x - - echo\n"
+                   "nosuchport inet n - n - - echo\ne unix - - n - - echo -o a b\n")
     count = len((mta.etc / "main.cf").read_text().splitlines())
     result = mta.postfix("check")
     assert result.returncode == 1
@@ -397,6 +398,8 @@ def test_check_names_file_and_line(echo):
     assert f"error: {mta.etc}/main.cf: line {count}: " in result.stderr
     assert f"error: {mta.etc}/master.cf: line 3: bad type" in result.stderr
     assert f"error: {mta.etc}/master.cf: line 5: " in result.stderr
+    assert f"error: {mta.etc}/master.cf: line 6: nosuchport: no such port" in result.stderr
+    assert f'error: {mta.etc}/master.cf: line 7: bad option "-o a"' in result.stderr
     start = mta.postfix("start")
     assert start.returncode == 1 and "fatal: Postfix integrity check failed!" in start.stderr
     assert not mta.pid
@@ -411,6 +414,14 @@ def test_check_makes_the_queue(echo):
         assert (mta.spool / name).owner() == mta.main["mail_owner"]
     assert (mta.spool / "maildrop").stat().st_mode & 0o7777 == 0o1730
     assert (mta.spool / "public").stat().st_mode & 0o7777 == 0o2710
+
+
+def test_check_finds_a_file_in_place_of_a_queue(echo):
+    mta = echo(start=False)
+    mta.expected_errors.append("is no directory")
+    (mta.spool / "active").write_text("")
+    result = mta.postfix("check")
+    assert result.returncode == 1 and f"error: {mta.spool}/active is no directory" in result.stderr
 
 
 @pytest.mark.root

@@ -46,7 +46,7 @@ struct record_reader *record_reader_new(int fd, off_t offset)
     reader->fd = fd;
     reader->offset = offset;
     reader->room = READ_SIZE;
-    reader->buffer = memory_new(reader->room + 1);
+    reader->buffer = memory_resize(NULL, reader->room + 1); /* not cleared: a listing opens very many files */
     return reader;
 }
 
@@ -58,11 +58,19 @@ void record_reader_free(struct record_reader *reader)
     free(reader);
 }
 
+/* Forward, within what is buffered, nothing is read again. */
 void record_reader_seek(struct record_reader *reader, off_t offset)
 {
-    reader->offset = offset;
-    reader->start = reader->end = 0;
+    off_t distance = offset - reader->offset;
+
+    if (reader->terminated)
+        reader->buffer[reader->start] = reader->replaced;
     reader->terminated = false;
+    reader->offset = offset;
+    if (distance >= 0 && distance <= (off_t)(reader->end - reader->start))
+        reader->start += (size_t)distance;
+    else
+        reader->start = reader->end = 0;
 }
 
 /* Makes count bytes available behind start. RECORD_END_OF_FILE: the file has fewer. */

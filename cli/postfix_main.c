@@ -70,7 +70,7 @@ static void load(struct postfix_command *command)
         (mail->queue_directory == NULL || mail->process_id_directory == NULL || mail->daemon_directory == NULL ||
          mail->command_directory == NULL || mail->data_directory == NULL || mail->mail_owner == NULL ||
          mail->setgid_group == NULL || mail->syslog_name == NULL || mail->syslog_facility == NULL ||
-         mail->maillog_file == NULL || mail->postlog_service_name == NULL))
+         mail->maillog_file == NULL || mail->multi_instance_wrapper == NULL || mail->postlog_service_name == NULL))
         die("%s", error.text);
 }
 
@@ -82,11 +82,33 @@ static void set_environment(const struct postfix_command *command)
     setenv("MAIL_CONFIG", command->directory, 1);
 }
 
+/* On the first of several instances a command is for all of them, and their manager's to carry out. */
+static void run_manager(const struct postfix_command *command, char **words)
+{
+    char *copy = memory_copy_string(command->mail.multi_instance_wrapper), *cursor = copy, *word;
+    char **arguments = memory_new((strlen(copy) + 3 + (size_t)optind) * sizeof *arguments);
+    size_t count = 0;
+
+    while ((word = string_next_word(&cursor, " \t\r\n")) != NULL)
+        arguments[count++] = word;
+    if (count == 0)
+        die("multi-instance support is requested, but multi_instance_wrapper is empty");
+    for (size_t i = 0; words[i] != NULL; i++) {
+        arguments = memory_resize(arguments, (count + 2) * sizeof *arguments);
+        arguments[count++] = words[i];
+    }
+    arguments[count] = NULL;
+    unsetenv("MAIL_CONFIG");
+    execv(arguments[0], arguments);
+    die("exec %s: %s", arguments[0], strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
     const struct log_settings to_stderr = {.tag = "postfix", .target = LOG_TARGET_STDERR};
     struct postfix_command command = {0};
     const char *directory = NULL;
+    bool chosen = getenv("MAIL_CONFIG") != NULL;
     int option, verbosity = 0;
 
     log_open(&to_stderr);
@@ -106,6 +128,9 @@ int main(int argc, char **argv)
     set_environment(&command);
     if (chdir("/") != 0)
         die("chdir /: %s", strerror(errno));
+    if (directory == NULL && !chosen && command.mail.multi_instance_directories != NULL &&
+        *command.mail.multi_instance_directories != '\0')
+        run_manager(&command, argv + optind);
     mail_config_open_command_log(&command.mail, "postfix-script");
     exit(run_named(&command, optind < argc ? argv[optind] : ""));
 }

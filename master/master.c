@@ -89,6 +89,25 @@ static bool plan_service(struct master *master, const struct settings *settings,
     return listener_table_open(&master->listeners, settings, entry, &planned->listeners, error);
 }
 
+/* The first pattern that matches decides. */
+static bool is_disabled(const struct settings *settings, const struct master_service *entry)
+{
+    const char *type = service_type_name(entry->type);
+    char *copy = memory_copy_string(settings->master.master_service_disable), *cursor = copy, *word;
+    char *key = memory_format("%s/%s", entry->name, type);
+    bool matched = false, disabled = false;
+
+    while (!matched && (word = string_next_word(&cursor, ", \t\r\n")) != NULL) {
+        const char *pattern = word + (*word == '!' ? 1 : 0);
+
+        matched = string_equal(pattern, type) || string_equal(pattern, key);
+        disabled = matched && *word != '!';
+    }
+    free(key);
+    free(copy);
+    return disabled;
+}
+
 static bool plan_all(struct master *master, const struct settings *settings, struct plan *plan, struct error *error)
 {
     const struct master_cf *services = settings->services;
@@ -97,7 +116,8 @@ static bool plan_all(struct master *master, const struct settings *settings, str
     *plan = (struct plan){.missing = map_new()};
     listener_table_begin(&master->listeners);
     for (size_t i = 0; ok && i < services->count; i++)
-        ok = plan_service(master, settings, &services->services[i], plan, error);
+        ok = is_disabled(settings, &services->services[i]) ||
+             plan_service(master, settings, &services->services[i], plan, error);
     return ok;
 }
 

@@ -39,7 +39,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c)
 SECONDS  ?= 10
 
 .SECONDARY:
-.PHONY: all clean help run check unit system check-peer bench layers fuzz fuzzers manual install dependencies test-dependencies
+.PHONY: all clean help run check unit system check-peer bench layers fuzz fuzzers manual install deb dependencies test-dependencies
 all: $(COMMANDS) $(SERVICES) $(if $(wildcard smtp/smtp_main.c),$(BUILD)/libexec/lmtp) $(BUILD)/sbin/mailq $(BUILD)/sbin/newaliases
 
 help:
@@ -52,6 +52,7 @@ help:
 #: make bench          throughput beside Debian's Postfix
 #: make fuzz SECONDS=60  run each fuzz target for so long
 #: make manual         write the manual pages into build/man
+#: make deb            build a Debian package into build/
 #: make install        lay out a system under $DESTDIR and $PREFIX
 
 LIBS = $(shell pkg-config --libs $(PACKAGES)) -pthread -lm
@@ -158,6 +159,9 @@ manual:
 
 install: all manual
 	sh conf/install-tree $(BUILD) "$(DESTDIR)" "$(PREFIX)"
+
+deb: all manual
+	sh conf/make-deb $(BUILD)
 
 clean:
 	rm -rf $(BUILD)

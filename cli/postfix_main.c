@@ -77,7 +77,13 @@ static void load(struct postfix_command *command)
 /* Programs that are started see only what import_environment lets through. */
 static void set_environment(const struct postfix_command *command)
 {
+    const char *socket = getenv("NOTIFY_SOCKET");
+    char *manager = socket != NULL ? memory_copy_string(socket) : NULL;
+
     config_clean_environment(command->config);
+    if (manager != NULL) /* for master: the service manager waits for its word */
+        setenv("NOTIFY_SOCKET", manager, 1);
+    free(manager);
     setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
     setenv("MAIL_CONFIG", command->directory, 1);
 }

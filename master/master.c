@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "master/known.h"
+#include "master/notify.h"
 #include "master/supervise.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
@@ -310,6 +311,7 @@ void master_stop(struct master *master)
     if (master->stopping)
         return;
     master->stopping = true;
+    notify_manager(master->manager, "STOPPING=1");
     retire(master, false);
     signal_all(master, SIGTERM, true);
     master->patience = loop_timer_new(patience_over, master);

@@ -18,6 +18,7 @@ struct master {
     struct listener_table listeners;
     struct list services;
     bool stopping;
+    char *manager; /* $NOTIFY_SOCKET: who wants to know when we run (notify.h); NULL: nobody */
     struct loop_timer *patience; /* until processes that do not end are killed */
 };
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "master/master.h"
+#include "master/notify.h"
 #include "master/pid_file.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
@@ -145,8 +146,11 @@ static struct settings *load_or_die(const char *directory)
 }
 
 /* Services see what import_environment lets through, and where their configuration is. */
-static void set_environment(const struct master *master)
+static void set_environment(struct master *master)
 {
+    const char *manager = getenv("NOTIFY_SOCKET");
+
+    master->manager = manager != NULL ? memory_copy_string(manager) : NULL;
     config_clean_environment(master->settings->config);
     setenv("MAIL_CONFIG", master->directory, 1);
     setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
@@ -195,6 +199,15 @@ static void start(struct master *master, struct settings *settings)
     catch_signals(master);
 }
 
+/* MAINPID: it may have started the command postfix. */
+static void tell_manager(const struct master *master)
+{
+    char *state = memory_format("READY=1\nMAINPID=%ld\nSTATUS=running", (long)getpid());
+
+    notify_manager(master->manager, state);
+    free(state);
+}
+
 int main(int argc, char **argv)
 {
     struct master master = {0};
@@ -220,6 +233,7 @@ int main(int argc, char **argv)
     if (waiting >= 0 && write(waiting, "", 1) == 1)
         close(waiting);
     master_activate(&master);
+    tell_manager(&master);
     loop_run();
     listener_table_close(&master.listeners);
     exit(0);

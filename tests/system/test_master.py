@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -502,3 +503,20 @@ def test_process_one_of_a_container(echo, connect):
     os.kill(master, signal.SIGTERM)
     assert running.wait(10) == 0
     assert mta.processes() == {}
+
+
+def test_service_manager_is_told(echo):
+    mta = echo(start=False)
+    address = str(mta.directory / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(20)
+        running = subprocess.Popen([mta.command_directory / "postfix", "-c", mta.etc, "start-fg"],
+                                   env=mta.environment | {"NOTIFY_SOCKET": address})
+        try:
+            told = manager.recv(1000).decode().splitlines()
+            assert told[0] == "READY=1" and f"MAINPID={mta.pid}" in told
+        finally:
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(20) == 0
+        assert manager.recv(1000) == b"STOPPING=1"

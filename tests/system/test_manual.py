@@ -42,7 +42,7 @@ def options_on(page):
 
 
 def options_of(source):
-    return set("".join(re.findall(r'getopt(?:_long)?\(argc, argv, "([^"]+)"', source.read_text())).replace(":", ""))
+    return set("".join(re.findall(r"getopt(?:_long)?\(argc, argv, \"([^\"]+)\"", source.read_text()))) - {":", "+"}
 
 
 @pytest.mark.parametrize("name", programs("sbin", 1) + programs("libexec", 8))

@@ -90,6 +90,7 @@ struct destination {
     double success;  /* positive feedback not yet turned into a place */
     double failure;  /* the same for negative feedback */
     double failed_cohorts;
+    struct deadline failed; /* until then a failure is remembered, though nothing is to be done */
     struct deadline dead, paused;
     char *dead_dsn, *dead_reason;
 };

@@ -265,7 +265,8 @@ void destination_hold(struct destination *destination)
 
 static bool is_idle(const struct destination *destination)
 {
-    return destination->entries == 0 && deadline_passed(destination->dead) && deadline_passed(destination->paused);
+    return destination->entries == 0 && deadline_passed(destination->dead) && deadline_passed(destination->paused) &&
+           deadline_passed(destination->failed);
 }
 
 void destination_release(struct destination *destination)
@@ -412,6 +413,7 @@ static void learn_failure(struct destination *destination, const char *dsn, cons
 
     destination->success = 0;
     destination->failed_cohorts += 1 / destination->window;
+    destination->failed = deadline_in(transport->manager->mail->minimal_backoff_time);
     destination->failure += amount(&transport->negative, destination->window);
     while (destination->failure >= 1 && destination->window > 1) {
         destination->failure -= 1;

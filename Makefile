@@ -121,8 +121,10 @@ $(BUILD)/unit/%_replay_test: tests/fuzz/%_fuzz.c tests/fuzz/replay.c $(FUZZ_NEED
 dependencies:
 	@sh conf/install-packages $(DEBIAN)
 
+# As root, tests run services as the user that an installed system has.
 test-dependencies:
 	@sh conf/install-packages $(DEBIAN_TEST)
+	@[ "$$(id -u)" != 0 ] || sh conf/make-users
 
 run: dependencies
 	@$(MAKE) --no-print-directory all

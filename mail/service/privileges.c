@@ -43,8 +43,7 @@ bool service_enter_sandbox(enum service_sandbox sandbox, struct error *error)
 
     if (sandbox == SANDBOX_NONE)
         return true;
-    if (geteuid() == 0) /* a service that stays root was asked to: landlock would need no_new_privs */
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* without it only root may restrict itself */
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &refused, sizeof refused, 0);
     if (ruleset < 0) /* an older kernel, or landlock is off: user and root directory must do */
         return true;

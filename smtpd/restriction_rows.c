@@ -10,7 +10,7 @@ static enum judgement run_permit(struct judge *judge, const struct restriction *
     return JUDGE_PERMIT;
 }
 
-/* What another issue's protocol would have to say first: nobody has logged in, nobody has shown a certificate. */
+/* Without AUTH and STARTTLS nobody has logged in, and nobody has shown a certificate. */
 static enum judgement run_permit_authenticated(struct judge *judge, const struct restriction *restriction)
 {
     (void)judge, (void)restriction;

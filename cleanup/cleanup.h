@@ -13,6 +13,7 @@
 #include "mail/message/mime_parts.h"
 #include "mail/queue/message_writer.h"
 #include "mail/queue/queue.h"
+#include "mail/queue/spare.h"
 #include "mail/service/service.h"
 #include "util/base/log.h"
 #include "util/base/map.h"
@@ -23,6 +24,8 @@ struct cleanup_config {
 #include "cleanup/cleanup.def"
 #undef PARAMETER
 };
+
+enum { SPARES_KEPT = 64 };
 
 enum canonical_class {
     CLASS_ENVELOPE_SENDER = 1,
@@ -50,7 +53,11 @@ struct cleanup {
     struct map *drop_headers;       /* lower case names */
     bool propagate_canonical, propagate_virtual;
     struct channel_pool *qmgr;
-    struct map *directories; /* of struct commit_directory, by path */
+    struct map *directories; /* open descriptors, by path */
+    struct list commits;     /* messages that wait for a batch; commit.c */
+    int batches;             /* on their way to the disk */
+    ino_t spares[SPARES_KEPT];
+    size_t spare_count;
     long unanswered;         /* messages that the queue manager was told of, and has not taken up */
     struct deadline pressed; /* until then messages wait before they are begun */
 };
@@ -83,8 +90,10 @@ struct cleanup_message {
     struct arena *scratch; /* for one header field */
     struct cleanup_open open;
     char id[QUEUE_ID_SIZE];
-    char queue[32]; /* where its file is; "" when there is none */
+    char queue[32]; /* where its file is, or will be; "" when there is none */
     int fd;
+    bool reused;        /* the file is written over a spare, and gets its name in the end */
+    struct spare spare;
     struct log_context log;
     struct message_writer *writer;
     struct cleanup_verdict verdict;
@@ -102,10 +111,16 @@ struct cleanup_message {
 bool message_begin(struct cleanup_message *message); /* makes the file and writes the envelope's head */
 void message_end(struct cleanup_message *message, const struct cleanup_end *end); /* verdict tells */
 void message_abandon(struct cleanup_message *message); /* removes the file */
+void message_close(struct cleanup_message *message);   /* its file: the queue manager's turn */
 void message_free(struct cleanup_message *message);
 /* The first failure decides. reason lives as long as the message. */
 void message_fail(struct cleanup_message *message, int code, const char *dsn, const char *reason);
 void message_fail_write(struct cleanup_message *message, int reason, const char *what);
+
+/* ---- spares.c ---- */
+long spares_wanted(const struct cleanup *cleanup);
+void spares_add(struct cleanup *cleanup, uint64_t inode);
+bool spares_take(struct cleanup *cleanup, struct spare *spare); /* False: there is none */
 
 /* ---- recipients.c ---- */
 void recipients_add(struct cleanup_message *message, const struct cleanup_recipient *recipient);

@@ -106,6 +106,7 @@ static bool cleanup_start(struct service_environment *environment, struct error 
     cleanup->propagate_virtual = has_word(cleanup->mail->propagate_unmatched_extensions, "virtual");
     cleanup->drop_headers = word_set(cleanup->config->message_drop_headers);
     cleanup->directories = map_new();
+    list_init(&cleanup->commits);
     environment->state = cleanup;
     return open_tables(cleanup, error);
 }
@@ -200,6 +201,7 @@ static void cleanup_call(struct service_environment *environment, struct call *c
         } else {
             /* The message is ours now, whether or not the sender learns of it. */
             tell_status(call, &message);
+            message_close(&message);
             commit_tell_qmgr(&message);
         }
     }

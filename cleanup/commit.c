@@ -1,79 +1,130 @@
+/* Messages become durable here, those that end at the same time together. */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cleanup/cleanup.h"
+#include "mail/queue/queue_commit.h"
 #include "util/base/memory.h"
 #include "util/task/offload.h"
 
-/* A directory whose entries are made durable for all messages that wait for it at once. */
-struct commit_directory {
-    int fd;
-    bool running;
-    long started, finished; /* how many times */
-    int error;              /* of the last time: errno */
-    struct task_condition done;
+enum {
+    BATCHES_AT_ONCE = 3, /* so that the next messages are written while those before are on their way to the disk */
+    BATCH_LIMIT = 64,
+    LARGE_FILE = 256 * 1024, /* nobody else waits for it */
 };
 
-static struct commit_directory *find_directory(struct cleanup_message *message)
-{
-    char path[QUEUE_PATH_SIZE];
-    struct commit_directory *directory;
+/* A message that waits for its commit; on its task's stack. */
+struct waiter {
+    struct link link;
+    struct queue_commit commit;
+    bool taken, done; /* into a batch; by the disk */
+    struct task_condition changed;
+};
 
-    queue_path(message->cleanup->layout, message->queue, message->id, path);
-    *strrchr(path, '/') = '\0';
-    directory = map_get(message->cleanup->directories, path);
+struct batch {
+    struct queue_commit *commits[BATCH_LIMIT];
+    struct waiter *waiters[BATCH_LIMIT];
+    size_t count;
+};
+
+/* The directory of a path, held open. */
+static int find_directory(struct cleanup *cleanup, const char *path)
+{
+    char name[QUEUE_PATH_SIZE];
+    int *directory;
+
+    snprintf(name, sizeof name, "%.*s", (int)(strrchr(path, '/') - path), path);
+    directory = map_get(cleanup->directories, name);
     if (directory == NULL) {
+        int fd = queue_directory_open(path);
+
+        if (fd < 0)
+            return -1;
         directory = memory_new(sizeof *directory);
-        directory->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        task_condition_init(&directory->done);
-        map_set(message->cleanup->directories, path, directory);
+        *directory = fd;
+        map_set(cleanup->directories, name, directory);
     }
-    return directory;
+    return *directory;
 }
 
-static void sync_descriptor(void *argument)
+static void commit_batch(void *argument)
 {
-    struct commit_directory *directory = argument;
+    struct batch *batch = argument;
 
-    directory->error = fsync(directory->fd) < 0 ? errno : 0;
+    queue_commit_all(batch->commits, batch->count);
 }
 
-/* Waits for a sync that started after the call: one serves all who came while the one before was running. */
-static bool sync_directory(struct commit_directory *directory)
+static void take_into_batch(struct batch *batch, struct waiter *waiter)
 {
-    long wanted = directory->started + 1;
+    waiter->taken = true;
+    batch->waiters[batch->count] = waiter;
+    batch->commits[batch->count++] = &waiter->commit;
+}
 
-    while (directory->finished < wanted) {
-        if (directory->running) {
-            if (task_condition_wait(&directory->done, deadline_never()) != WAIT_READY)
-                return false;
-            continue;
-        }
-        directory->running = true;
-        directory->started++;
-        offload_run(sync_descriptor, directory);
-        directory->finished = directory->started;
-        directory->running = false;
-        task_condition_wake_all(&directory->done);
+static void run_batch(struct cleanup *cleanup)
+{
+    struct batch batch = {.count = 0};
+    struct link *next;
+
+    while (batch.count < BATCH_LIMIT && (next = list_take_first(&cleanup->commits)) != NULL)
+        take_into_batch(&batch, list_entry(next, struct waiter, link));
+    cleanup->batches++;
+    offload_run(commit_batch, &batch);
+    cleanup->batches--;
+    for (size_t i = 0; i < batch.count; i++) {
+        batch.waiters[i]->done = true;
+        task_condition_wake_one(&batch.waiters[i]->changed);
     }
-    errno = directory->error;
-    return directory->error == 0;
+    if ((next = list_first(&cleanup->commits)) != NULL) /* somebody has to run the next one */
+        task_condition_wake_one(&list_entry(next, struct waiter, link)->changed);
+}
+
+static void commit_with_others(struct cleanup *cleanup, struct waiter *waiter)
+{
+    task_condition_init(&waiter->changed);
+    list_append(&cleanup->commits, &waiter->link);
+    while (!waiter->done)
+        if (!waiter->taken && cleanup->batches < BATCHES_AT_ONCE)
+            run_batch(cleanup);
+        else
+            task_condition_wait_on(&waiter->changed);
 }
 
 bool commit_file(struct cleanup_message *message)
 {
-    struct message_commit commit = {.fd = message->fd, .directory_fd = -1};
-    struct commit_directory *directory;
+    struct cleanup *cleanup = message->cleanup;
+    char path[QUEUE_PATH_SIZE];
+    struct waiter waiter = {.commit = {
+        .fd = message->fd,
+        .length = (off_t)message_writer_length(message->writer),
+        .old_length = (off_t)message->spare.size,
+        .from = message->reused ? message->spare.path : NULL,
+        .path = queue_path(cleanup->layout, message->queue, message->id, path),
+    }};
+    struct queue_commit *alone = &waiter.commit;
 
-    offload_run(message_file_commit, &commit);
-    if (commit.error != 0) {
-        errno = commit.error;
+    waiter.commit.directory_fd = find_directory(cleanup, path);
+    if (waiter.commit.directory_fd < 0)
         return false;
-    }
-    directory = find_directory(message);
-    return directory->fd < 0 || sync_directory(directory);
+    if (waiter.commit.length > LARGE_FILE)
+        offload_run(commit_batch, &(struct batch){.commits = {alone}, .count = 1});
+    else
+        commit_with_others(cleanup, &waiter);
+    errno = waiter.commit.error;
+    return waiter.commit.error == 0;
+}
+
+/* ---- afterwards ---- */
+
+static void take_answer(struct cleanup *cleanup, const struct qmgr_taken *answer)
+{
+    if (answer->full)
+        cleanup->pressed = deadline_in(cleanup->mail->in_flow_delay);
+    for (size_t i = 0; i < answer->spares.count; i++)
+        spares_add(cleanup, strtoull(answer->spares.items[i], NULL, 16));
 }
 
 /* The sender has its answer already; this learns how the queue manager keeps up. Mail that it is not told of is found
@@ -81,7 +132,7 @@ bool commit_file(struct cleanup_message *message)
 void commit_tell_qmgr(struct cleanup_message *message)
 {
     struct cleanup *cleanup = message->cleanup;
-    struct qmgr_new_message news = {.queue_id = message->id};
+    struct qmgr_new_message news = {.queue_id = message->id, .spares_wanted = spares_wanted(cleanup)};
     struct qmgr_taken answer;
     struct channel *channel;
     struct call *call;
@@ -97,9 +148,8 @@ void commit_tell_qmgr(struct cleanup_message *message)
     call = call_open(channel);
     cleanup->unanswered++;
     if (ipc_send(call, &ipc_qmgr_new_message, &news) &&
-        ipc_receive(call, &ipc_qmgr_taken, &answer, message->arena, deadline_in(cleanup->mail->ipc_timeout)) &&
-        answer.full)
-        cleanup->pressed = deadline_in(cleanup->mail->in_flow_delay);
+        ipc_receive(call, &ipc_qmgr_taken, &answer, message->arena, deadline_in(cleanup->mail->ipc_timeout)))
+        take_answer(cleanup, &answer);
     cleanup->unanswered--;
     call_close(call);
 }

@@ -97,22 +97,37 @@ static void write_head(struct cleanup_message *message, int64_t created)
         message_writer_warn_time(message->writer, (open->arrival_time + warn_after) / SECONDS);
 }
 
+/* False: errno, and what could not be done has been logged. */
+static bool open_file(struct cleanup_message *message, struct timespec *when)
+{
+    struct cleanup *cleanup = message->cleanup;
+    bool long_form = cleanup->mail->enable_long_queue_ids;
+    struct error error;
+
+    message->reused = spares_take(cleanup, &message->spare);
+    if (message->reused) {
+        clock_gettime(CLOCK_REALTIME, when);
+        queue_id_make(long_form, when, message->spare.inode, message->id);
+        message->fd = message->spare.fd;
+        return true;
+    }
+    message->fd = queue_file_create(cleanup->layout, message->queue, long_form, message->id, when, &error);
+    if (message->fd >= 0)
+        return true;
+    log_warning(&message->log, "%s", error.text);
+    return false;
+}
+
 bool message_begin(struct cleanup_message *message)
 {
     struct cleanup *cleanup = message->cleanup;
     bool hold = string_equal(message->open.queue, QUEUE_HOLD);
     struct timespec when;
-    struct error error;
 
     snprintf(message->queue, sizeof message->queue, "%s", hold ? QUEUE_HOLD : QUEUE_INCOMING);
-    message->fd = queue_file_create(cleanup->layout, message->queue, cleanup->mail->enable_long_queue_ids, message->id,
-                                    &when, &error);
-    if (message->fd < 0) {
-        int reason = errno;
-
+    if (!open_file(message, &when)) {
         *message->queue = '\0';
-        log_warning(&message->log, "%s", error.text);
-        refuse_for(message, reason);
+        refuse_for(message, errno);
         return false;
     }
     message->log.identity = message->id;
@@ -145,7 +160,7 @@ static bool move_to_hold(struct cleanup_message *message)
 {
     if (string_equal(message->queue, QUEUE_HOLD))
         return true;
-    if (queue_move(message->cleanup->layout, message->id, message->queue, QUEUE_HOLD) < 0)
+    if (!message->reused && queue_move(message->cleanup->layout, message->id, message->queue, QUEUE_HOLD) < 0)
         return false;
     snprintf(message->queue, sizeof message->queue, "%s", QUEUE_HOLD);
     return true;
@@ -200,13 +215,24 @@ void message_end(struct cleanup_message *message, const struct cleanup_end *end)
 
 void message_abandon(struct cleanup_message *message)
 {
-    if (*message->queue != '\0' && queue_remove(message->cleanup->layout, message->queue, message->id) < 0)
+    if (message->reused) /* it lies in spare/, unless it has just got its name */
+        unlink(message->spare.path);
+    if (*message->queue != '\0' && queue_remove(message->cleanup->layout, message->queue, message->id) < 0 &&
+        !(message->reused && errno == ENOENT))
         log_warning(&message->log, "remove queue file: %s", strerror(errno));
     *message->queue = '\0';
 }
 
+void message_close(struct cleanup_message *message)
+{
+    if (message->fd >= 0)
+        close(message->fd);
+    message->fd = -1;
+}
+
 void message_free(struct cleanup_message *message)
 {
+    message_close(message);
     message_writer_free(message->writer);
     map_free(message->seen_recipients);
     text_free(&message->content.line);
@@ -214,8 +240,6 @@ void message_free(struct cleanup_message *message)
     text_free(&message->content.part_field);
     if (message->content.parts != NULL)
         mime_parts_free(message->content.parts);
-    if (message->fd >= 0)
-        close(message->fd);
     arena_free(message->scratch);
     arena_free(message->arena);
 }

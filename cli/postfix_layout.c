@@ -25,6 +25,7 @@ static const struct place {
     {"corrupt", 0700, OWNED_BY_MAIL},    {"bounce", 0700, OWNED_BY_MAIL},
     {"defer", 0700, OWNED_BY_MAIL},      {"trace", 0700, OWNED_BY_MAIL},
     {"flush", 0700, OWNED_BY_MAIL},      {"saved", 0700, OWNED_BY_MAIL},
+    {"spare", 0700, OWNED_BY_MAIL},
     {"private", 0700, OWNED_BY_MAIL},    {"maildrop", 01730, OWNED_BY_MAIL_AND_DROP},
     {"public", 02710, OWNED_BY_MAIL_AND_DROP},
 };

@@ -44,6 +44,7 @@ void deliver_defer(struct message *message, struct message_recipient *const *rec
     struct arena *arena = arena_new();
     bool probe = has_trace_flag(message, TRACE_VERIFY);
 
+    message->recorded = message->recorded || probe || has_trace_flag(message, TRACE_RECORD);
     for (size_t i = 0; i < count; i++) {
         struct error error = {.text = "queue file"};
 
@@ -152,7 +153,9 @@ static void run_delivery(void *argument)
 
     if (agents_deliver(transport->agents, &request, arena, &reply, &error)) {
         message->deferred += (size_t)reply.deferred;
+        message->recorded = message->recorded || reply.recorded > 0;
     } else {
+        message->recorded = true; /* for all we know */
         log_warning(NULL, "%s", error.text);
         reply = (struct delivery_reply){.status = DELIVERY_AGENT_FAILED, .dsn = "4.3.0",
                                         .reason = "mail transport unavailable"};

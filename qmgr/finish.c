@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "mail/delivery/delivery.h"
+#include "qmgr/spares.h"
 
 void message_forget(struct message *message)
 {
@@ -27,6 +28,8 @@ static bool has_log(const struct message *message, const char *queue)
 {
     char path[QUEUE_PATH_SIZE];
 
+    if (message->fresh && !message->recorded)
+        return false;
     return access(queue_path(message->manager->layout, queue, message->id, path), F_OK) == 0;
 }
 
@@ -128,8 +131,9 @@ static void remove_message(struct message *message)
 {
     struct manager *manager = message->manager;
 
-    queue_remove(manager->layout, QUEUE_DEFER, message->id);
-    if (queue_remove(manager->layout, QUEUE_ACTIVE, message->id) == 0)
+    if (!message->fresh || message->deferred > 0)
+        queue_remove(manager->layout, QUEUE_DEFER, message->id);
+    if (spares_keep(manager->spares, message) || queue_remove(manager->layout, QUEUE_ACTIVE, message->id) == 0)
         log_info(&message->log, "removed");
     else if (errno != ENOENT)
         log_warning(&message->log, "cannot remove: %s", strerror(errno));
@@ -171,6 +175,8 @@ static bool look_again(struct message *message)
     char path[QUEUE_PATH_SIZE];
     struct stat status;
 
+    if (message->fresh && message->deferred == 0 && !message->recorded)
+        return true; /* nothing of it matters any more */
     if (stat(queue_path(layout, QUEUE_ACTIVE, message->id, path), &status) == 0) {
         message->mode = status.st_mode;
         return true;

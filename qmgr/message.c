@@ -262,7 +262,11 @@ static void start(struct message *message, int fd)
         }
         return;
     }
-    message->mode = fstat(fd, &status) == 0 ? status.st_mode : 0;
+    if (fstat(fd, &status) == 0) {
+        message->mode = status.st_mode;
+        message->inode = status.st_ino;
+        message->file_size = status.st_size;
+    }
     log_info(&message->log, "from=<%s>, size=%lld, nrcpt=%zu (queue active)", message->envelope.sender,
              (long long)message->envelope.sizes.message_size, message->envelope.recipients_left);
     load_batch(message, fd);
@@ -300,7 +304,7 @@ static void wait_until_free(void *argument)
     }
 }
 
-enum take_result message_take(struct manager *manager, const char *queue, const char *id, bool insist)
+enum take_result message_take(struct manager *manager, const char *queue, const char *id, unsigned flags)
 {
     struct message *message;
     int fd;
@@ -311,7 +315,8 @@ enum take_result message_take(struct manager *manager, const char *queue, const 
         return TAKE_NOT_THERE;
     manager->active++;
     message = message_new(manager, id);
-    message->insist = insist;
+    message->insist = (flags & TAKE_INSIST) != 0;
+    message->fresh = (flags & TAKE_FRESH) != 0;
     fd = queue_file_open(manager->layout, QUEUE_ACTIVE, id, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
         log_warning(&message->log, "open %s: %s", QUEUE_ACTIVE, strerror(errno));
@@ -320,7 +325,7 @@ enum take_result message_take(struct manager *manager, const char *queue, const 
     }
     if (strcmp(queue, QUEUE_DEFERRED) == 0)
         queue_remove(manager->layout, QUEUE_DEFER, id); /* the next try has reasons of its own */
-    if (message_file_busy(fd)) {
+    if (!message->fresh && message_file_busy(fd)) {
         log_info(&message->log, "skipped, still being delivered");
         task_start(wait_until_free, message);
     } else {

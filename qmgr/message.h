@@ -10,9 +10,13 @@ enum take_result {
     TAKE_NOT_THERE /* somebody else took or removed it */
 };
 
-/* Moves queue/ID to the active queue and starts its deliveries; within a task. insist: also where its destinations
- * are suspended. */
-enum take_result message_take(struct manager *manager, const char *queue, const char *id, bool insist);
+enum take_flag {
+    TAKE_INSIST = 1, /* also where its destinations are suspended */
+    TAKE_FRESH = 2,  /* cleanup has just queued it */
+};
+
+/* Moves queue/ID to the active queue and starts its deliveries; within a task. */
+enum take_result message_take(struct manager *manager, const char *queue, const char *id, unsigned flags);
 
 /* Does a delivery of this file go on, begun by a queue manager before this one? */
 bool message_file_busy(int fd);

@@ -30,6 +30,7 @@ struct qmgr_config {
 
 struct agents;      /* agent.h */
 struct suspensions; /* suspension.h */
+struct spares;      /* spares.h */
 struct master_cf;
 struct match_list;
 
@@ -42,6 +43,7 @@ struct manager {
     struct resolve_client *resolve;
     struct match_list *defer_transports;
     struct suspensions *suspensions;
+    struct spares *spares;
     struct map *transports; /* by name */
     struct map *messages;   /* by queue ID: those in the active queue */
     size_t active;          /* messages, those being loaded too */
@@ -117,6 +119,10 @@ struct message {
     int64_t active_time; /* microseconds since 1970 */
     uint64_t order;
     mode_t mode;          /* of the file: what postsuper and postqueue asked for */
+    ino_t inode;          /* 0: not known */
+    off_t file_size;
+    bool fresh;           /* cleanup has just told of it: there was no delivery before, and there are no logs */
+    bool recorded;        /* there may be a bounce or trace log */
     int64_t last_offset;  /* of the last recipient in memory */
     bool more_recipients; /* than are in memory */
     bool insist;          /* tried even if its destinations are suspended */

@@ -8,6 +8,7 @@
 #include "qmgr/qmgr.h"
 #include "qmgr/request.h"
 #include "qmgr/scan.h"
+#include "qmgr/spares.h"
 #include "qmgr/suspension.h"
 #include "qmgr/transport.h"
 #include "util/base/memory.h"
@@ -94,6 +95,7 @@ static bool qmgr_ready(struct service_environment *environment, struct error *er
 
     (void)error;
     suspensions_start(manager->suspensions);
+    manager->spares = spares_new(manager);
     recover_active(manager);
     manager->incoming = scan_new(manager, QUEUE_INCOMING, false);
     manager->deferred = scan_new(manager, QUEUE_DEFERRED, true);

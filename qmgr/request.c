@@ -7,20 +7,23 @@
 
 #include "qmgr/message.h"
 #include "qmgr/scan.h"
+#include "qmgr/spares.h"
 #include "qmgr/suspension.h"
 
 /* ---- new messages ---- */
 
 /* cleanup has queued a message. What finds no room is found by a scan when there is some. */
-static void serve_new_message(struct manager *manager, struct call *call, const struct qmgr_new_message *told)
+static void serve_new_message(struct manager *manager, struct call *call, const struct qmgr_new_message *told,
+                              struct arena *arena)
 {
     struct qmgr_taken answer = {.full = false};
 
     if (queue_id_valid(told->queue_id) &&
-        message_take(manager, QUEUE_INCOMING, told->queue_id, false) == TAKE_NO_ROOM) {
+        message_take(manager, QUEUE_INCOMING, told->queue_id, TAKE_FRESH) == TAKE_NO_ROOM) {
         answer.full = true;
         scan_request(manager->incoming, false);
     }
+    answer.spares = spares_give(manager->spares, told->spares_wanted, arena);
     ipc_send(call, &ipc_qmgr_taken, &answer);
 }
 
@@ -58,7 +61,7 @@ static enum fate deliver_now(struct manager *manager, const char *id, bool insis
     fate = make_due(manager, id);
     if (fate != FATE_WAITING)
         return fate;
-    switch (message_take(manager, QUEUE_DEFERRED, id, insist)) {
+    switch (message_take(manager, QUEUE_DEFERRED, id, insist ? TAKE_INSIST : 0)) {
     case TAKE_DONE: return FATE_STARTED;
     case TAKE_NOT_THERE: return FATE_ABSENT;
     case TAKE_NO_ROOM: break;
@@ -125,7 +128,7 @@ void request_serve(struct service_environment *environment, struct call *call)
     switch (frame.message) {
     case IPC_qmgr_new_message:
         if (ipc_decode(frame.body, frame.length, &ipc_qmgr_new_message, &told, arena))
-            serve_new_message(manager, call, &told.new_message);
+            serve_new_message(manager, call, &told.new_message, arena);
         break;
     case IPC_qmgr_deliver:
         if (ipc_decode(frame.body, frame.length, &ipc_qmgr_deliver, &told, arena))

@@ -32,7 +32,7 @@ static bool take(struct scan *scan, const char *id)
 {
     struct manager *manager = scan->manager;
 
-    while (message_take(manager, scan->queue, id, false) == TAKE_NO_ROOM)
+    while (message_take(manager, scan->queue, id, 0) == TAKE_NO_ROOM)
         if (task_condition_wait(&manager->room, deadline_never()) != WAIT_READY)
             return false;
     return true;

@@ -176,8 +176,11 @@ static bool record(struct delivery *delivery, const char *service, size_t index,
     struct error error;
 
     if (delivery_record(service, delivery->request.queue_id, delivery->request.arrival_time,
-                        &delivery->recipients[index], action, result, delivery->arena, &error))
+                        &delivery->recipients[index], action, result, delivery->arena, &error)) {
+        if (service != delivery->environment->mail->defer_service_name)
+            delivery->reply.recorded++;
         return true;
+    }
     log_warning(&delivery->log, "%s", error.text);
     return false;
 }

@@ -177,6 +177,11 @@ int64_t message_writer_content_size(const struct message_writer *writer)
     return writer->sizes.data_offset > 0 ? position(writer) - writer->sizes.data_offset : 0;
 }
 
+int64_t message_writer_length(const struct message_writer *writer)
+{
+    return position(writer);
+}
+
 int message_writer_error(const struct message_writer *writer)
 {
     return writer->error;
@@ -199,14 +204,4 @@ bool message_writer_finish(struct message_writer *writer, int64_t qmgr_flags, in
     flush(writer);
     errno = writer->error;
     return writer->error == 0;
-}
-
-void message_file_commit(void *argument)
-{
-    struct message_commit *commit = argument;
-
-    commit->error = 0;
-    if (fchmod(commit->fd, QUEUE_MODE_READY) < 0 || fsync(commit->fd) < 0 ||
-        (commit->directory_fd >= 0 && fsync(commit->directory_fd) < 0))
-        commit->error = errno;
 }

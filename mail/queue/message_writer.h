@@ -33,17 +33,11 @@ void message_writer_end_content(struct message_writer *writer);
 
 /* Bytes of content so far, as the size record will count them. */
 int64_t message_writer_content_size(const struct message_writer *writer);
+/* Bytes of the file so far. */
+int64_t message_writer_length(const struct message_writer *writer);
 int message_writer_error(const struct message_writer *writer); /* errno of the write that failed, 0: none */
 
 /* Writes the end and the size record. False: errno. The file is complete then, but neither durable nor ready. */
 bool message_writer_finish(struct message_writer *writer, int64_t qmgr_flags, int64_t sendopts);
-
-/* Makes the file ready (QUEUE_MODE_READY) and durable, and its name in `directory` too. Blocks: for offload. */
-struct message_commit {
-    int fd;
-    int directory_fd; /* of the directory that holds it; -1: leave it */
-    int error;        /* out: errno, 0: done */
-};
-void message_file_commit(void *commit);
 
 #endif

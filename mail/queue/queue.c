@@ -48,6 +48,11 @@ static int queue_depth(const struct queue_layout *layout, const char *queue)
     return strstr(layout->hashed, name) != NULL ? layout->depth : 0;
 }
 
+bool queue_is_hashed(const struct queue_layout *layout, const char *queue)
+{
+    return queue_depth(layout, queue) > 0;
+}
+
 const char *queue_path(const struct queue_layout *layout, const char *queue, const char *id, char path[QUEUE_PATH_SIZE])
 {
     char hash[QUEUE_ID_SIZE];
@@ -77,12 +82,24 @@ static int make_directories(const char *path)
     return 0;
 }
 
-static int rename_into(const char *from, const char *to)
+int queue_rename(const char *from, const char *to)
 {
     if (rename(from, to) == 0)
         return 0;
     /* ENOENT: either the file is gone or a directory of the new path is not there yet. */
     return errno == ENOENT && access(from, F_OK) == 0 && make_directories(to) == 0 ? rename(from, to) : -1;
+}
+
+int queue_directory_open(const char *path)
+{
+    char directory[QUEUE_PATH_SIZE];
+    int fd;
+
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 && errno == ENOENT && make_directories(path) == 0
+               ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+               : fd;
 }
 
 /* Opens a file under a name that no ID can have. */
@@ -117,7 +134,7 @@ int queue_file_create(const struct queue_layout *layout, const char *queue, bool
     }
     if (fstat(fd, &file) == 0) {
         queue_id_make(long_form, when, file.st_ino, id);
-        if (rename_into(unnamed, queue_path(layout, queue, id, path)) == 0)
+        if (queue_rename(unnamed, queue_path(layout, queue, id, path)) == 0)
             return fd;
     }
     reason = errno;
@@ -139,7 +156,7 @@ int queue_move(const struct queue_layout *layout, const char *id, const char *fr
 {
     char old_path[QUEUE_PATH_SIZE], new_path[QUEUE_PATH_SIZE];
 
-    return rename_into(queue_path(layout, from, id, old_path), queue_path(layout, to, id, new_path));
+    return queue_rename(queue_path(layout, from, id, old_path), queue_path(layout, to, id, new_path));
 }
 
 int queue_remove(const struct queue_layout *layout, const char *queue, const char *id)

@@ -38,6 +38,7 @@ enum {
 struct queue_layout;
 struct queue_layout *queue_layout_new(const struct mail_config *mail);
 void queue_layout_free(struct queue_layout *layout);
+bool queue_is_hashed(const struct queue_layout *layout, const char *queue); /* its files lie in subdirectories */
 
 bool queue_id_valid(const char *id); /* short or long form, by its letters */
 bool queue_id_is_long(const char *id);
@@ -58,7 +59,12 @@ int queue_file_create(const struct queue_layout *layout, const char *queue, bool
                       struct timespec *when, struct error *error);
 int queue_file_open(const struct queue_layout *layout, const char *queue, const char *id, int flags); /* -1: errno */
 
-/* rename, making the hashed directory when it is missing. -1: errno. Removing is an unlink of queue_path. */
+/* rename, making the directories of the new path when they are missing. -1: errno. */
+int queue_rename(const char *from, const char *to);
+/* The directory that holds (or will hold) path, made when it is missing. -1: errno. */
+int queue_directory_open(const char *path);
+
+/* Both by name and ID. Removing is an unlink of queue_path. -1: errno. */
 int queue_move(const struct queue_layout *layout, const char *id, const char *from, const char *to);
 int queue_remove(const struct queue_layout *layout, const char *queue, const char *id);
 

@@ -326,6 +326,15 @@ enum wait_result task_condition_wait(struct task_condition *condition, struct de
     return result;
 }
 
+void task_condition_wait_on(struct task_condition *condition)
+{
+    struct task *task = scheduler.current;
+
+    task->queue = &condition->waiters;
+    list_append(&condition->waiters, &task->link);
+    task_suspend_uncancelled();
+}
+
 void task_condition_wake_one(struct task_condition *condition)
 {
     struct link *first = list_first(&condition->waiters);

@@ -49,6 +49,8 @@ struct task_condition {
 
 void task_condition_init(struct task_condition *condition);
 enum wait_result task_condition_wait(struct task_condition *condition, struct deadline deadline);
+/* The same for what must be waited for even by a cancelled task. */
+void task_condition_wait_on(struct task_condition *condition);
 void task_condition_wake_one(struct task_condition *condition);
 void task_condition_wake_all(struct task_condition *condition);
 

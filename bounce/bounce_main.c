@@ -71,7 +71,7 @@ static void bounce_call(struct service_environment *environment, struct call *ca
         reply.reason = reply.failed ? error.text : "";
         if (reply.failed)
             log_warning(NULL, "%s", error.text);
-        ipc_send(call, &ipc_bounce_reply, &reply);
+        ipc_send_last(call, &ipc_bounce_reply, &reply);
     }
     arena_free(arena);
 }

@@ -128,7 +128,7 @@ static void tell_status(struct call *call, const struct cleanup_message *message
     struct cleanup_status status = {.code = message->verdict.code, .dsn = message->verdict.dsn,
                                     .reason = message->verdict.reason};
 
-    ipc_send(call, &ipc_cleanup_status, message->verdict.code == 0 ? &good : &status);
+    ipc_send_last(call, &ipc_cleanup_status, message->verdict.code == 0 ? &good : &status);
 }
 
 static bool take_route(struct cleanup_message *message, const struct frame *frame)

@@ -147,7 +147,7 @@ void commit_tell_qmgr(struct cleanup_message *message)
     }
     call = call_open(channel);
     cleanup->unanswered++;
-    if (ipc_send(call, &ipc_qmgr_new_message, &news) &&
+    if (ipc_send_last(call, &ipc_qmgr_new_message, &news) &&
         ipc_receive(call, &ipc_qmgr_taken, &answer, message->arena, deadline_in(cleanup->mail->ipc_timeout)))
         take_answer(cleanup, &answer);
     cleanup->unanswered--;

@@ -55,13 +55,12 @@ static const char *skip_stamp_and_host(const char *line)
     return rest != NULL ? rest + 1 : line;
 }
 
-static void write_line(struct service_environment *environment, const char *bytes, size_t length)
+/* Makes a line of the datagram, with LF and NUL behind it. Its length with the LF. */
+static size_t make_line(const struct iovec *message, char line[LINE_LIMIT + 2])
 {
-    const struct postlogd *postlogd = environment->state;
-    char line[LINE_LIMIT + 2];
+    size_t length = message->iov_len < LINE_LIMIT ? message->iov_len : LINE_LIMIT;
 
-    length = length < LINE_LIMIT ? length : LINE_LIMIT;
-    memcpy(line, bytes, length);
+    memcpy(line, message->iov_base, length);
     while (length > 0 && line[length - 1] == '\n')
         length--;
     for (size_t i = 0; i < length; i++)
@@ -70,14 +69,33 @@ static void write_line(struct service_environment *environment, const char *byte
     string_printable(line, true);
     line[length] = '\n';
     line[length + 1] = '\0';
-    if (postlogd->fd < 0 || write(postlogd->fd, line, length + 1) != (ssize_t)length + 1)
-        syslog(LOG_INFO | LOG_MAIL, "%s", skip_stamp_and_host(line));
+    return length + 1;
+}
+
+/* Lines that came together are written together; those that the file does not take go to syslog. */
+static void write_lines(struct service_environment *environment, const struct iovec *messages, size_t count)
+{
+    const struct postlogd *postlogd = environment->state;
+    char line[LINE_LIMIT + 2];
+    struct text lines = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        size_t length = make_line(&messages[i], line);
+
+        text_append_bytes(&lines, line, length);
+    }
+    if (postlogd->fd < 0 || write(postlogd->fd, lines.data, lines.length) != (ssize_t)lines.length)
+        for (size_t i = 0; i < count; i++) {
+            make_line(&messages[i], line);
+            syslog(LOG_INFO | LOG_MAIL, "%s", skip_stamp_and_host(line));
+        }
+    text_free(&lines);
 }
 
 static const struct service postlogd = {
     .name = "postlogd",
     .start = start,
-    .datagram = write_line,
+    .datagrams = write_lines,
     .sandbox = SANDBOX_READ_ONLY, /* the file is open already */
     .keep_running = true,
 };

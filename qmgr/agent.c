@@ -148,7 +148,7 @@ bool agents_deliver(struct agents *agents, const struct delivery_request *reques
     if (agent == NULL)
         return false;
     call = call_open(agent->channel);
-    answered = ipc_send(call, &ipc_delivery_request, request) &&
+    answered = ipc_send_last(call, &ipc_delivery_request, request) &&
                ipc_receive(call, &ipc_delivery_reply, reply, arena, deadline_in(agents->manager->mail->daemon_timeout));
     call_close(call);
     agent->running--;

@@ -24,7 +24,7 @@ static void serve_new_message(struct manager *manager, struct call *call, const 
         scan_request(manager->incoming, false);
     }
     answer.spares = spares_give(manager->spares, told->spares_wanted, arena);
-    ipc_send(call, &ipc_qmgr_taken, &answer);
+    ipc_send_last(call, &ipc_qmgr_taken, &answer);
 }
 
 /* ---- delivering now ---- */
@@ -87,7 +87,7 @@ static void serve_deliver(struct manager *manager, struct call *call, const stru
         }
         task_yield();
     }
-    ipc_send(call, &ipc_qmgr_delivering, &answer);
+    ipc_send_last(call, &ipc_qmgr_delivering, &answer);
 }
 
 /* ---- suspending ---- */
@@ -105,7 +105,7 @@ static void serve_suspend(struct manager *manager, struct call *call, const stru
     if (!done)
         answer.error = error.text;
     suspensions_list(manager->suspensions, arena, &answer);
-    ipc_send(call, &ipc_qmgr_suspensions, &answer);
+    ipc_send_last(call, &ipc_qmgr_suspensions, &answer);
 }
 
 /* ---- which ---- */

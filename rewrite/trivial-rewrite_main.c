@@ -25,7 +25,7 @@ static void rewrite_call(struct service_environment *environment, struct call *c
 
     if (ipc_receive(call, &ipc_resolve_request, &request, arena, deadline_in(environment->mail->ipc_timeout))) {
         resolver_resolve(environment->state, &request, arena, &reply);
-        ipc_send(call, &ipc_resolve_reply, &reply);
+        ipc_send_last(call, &ipc_resolve_reply, &reply);
     }
     arena_free(arena);
 }

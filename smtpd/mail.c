@@ -38,16 +38,28 @@ static void reject_and_log(struct smtp_session *session, const char *reply)
     smtpd_reply(session, "%s", reply);
 }
 
+/* Bytes that are free for the queue, as they were within the last second. */
+static int64_t free_space(struct smtpd *smtpd)
+{
+    int64_t now = clock_monotonic();
+    struct statvfs file_system;
+
+    if (smtpd->space_known == 0 || now - smtpd->space_known > 1 * SECONDS) {
+        smtpd->space_known = now;
+        smtpd->space = fstatvfs(smtpd->environment->queue_fd, &file_system) == 0
+                           ? (int64_t)(file_system.f_bavail * file_system.f_frsize)
+                           : INT64_MAX;
+    }
+    return smtpd->space;
+}
+
 /* Room for the message, and for one of the greatest size besides. */
 static bool queue_has_room(const struct smtp_session *session)
 {
     const struct mail_config *mail = session->smtpd->mail;
     int64_t wanted = mail->queue_minfree > 0 ? mail->queue_minfree : mail->message_size_limit * 3 / 2;
-    struct statvfs file_system;
 
-    if (fstatvfs(session->smtpd->environment->queue_fd, &file_system) != 0)
-        return true;
-    return (int64_t)(file_system.f_bavail * file_system.f_frsize) > wanted + session->transaction->size;
+    return free_space(session->smtpd) > wanted + session->transaction->size;
 }
 
 /* Size and sender as our own limits and restrictions see them. */

@@ -65,6 +65,7 @@ struct smtpd {
     bool relay_guarded; /* some list keeps strangers from relaying */
     bool check_recipients; /* smtpd_reject_unlisted_recipient, unless receive_override_options says otherwise */
     int cleanup_flags;     /* as receive_override_options leaves them */
+    int64_t space, space_known; /* free for the queue, in bytes; when that was, on the monotonic clock */
 };
 
 struct client {

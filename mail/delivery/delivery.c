@@ -108,7 +108,7 @@ static bool open_file(struct delivery *delivery, struct error *error)
 static void answer(struct delivery *delivery)
 {
     delivery->reply.deferred = (int64_t)delivery->deferred;
-    ipc_send(delivery->call, &ipc_delivery_reply, &delivery->reply);
+    ipc_send_last(delivery->call, &ipc_delivery_reply, &delivery->reply);
     if (delivery->fd >= 0)
         close(delivery->fd);
     arena_free(delivery->arena);

@@ -141,15 +141,32 @@ bool ipc_decode(const void *body, size_t length, const struct ipc_message *messa
     return true;
 }
 
-bool ipc_send(struct call *call, const struct ipc_message *message, const void *value)
+typedef bool call_send_fn(struct call *call, uint16_t message, const void *body, size_t length);
+
+static bool send_by(call_send_fn *send, struct call *call, const struct ipc_message *message, const void *value)
 {
     struct text body = {0};
     bool sent;
 
     ipc_encode(&body, message, value);
-    sent = call_send(call, message->number, text_string(&body), body.length);
+    sent = send(call, message->number, text_string(&body), body.length);
     text_free(&body);
     return sent;
+}
+
+bool ipc_send(struct call *call, const struct ipc_message *message, const void *value)
+{
+    return send_by(call_send, call, message, value);
+}
+
+bool ipc_send_later(struct call *call, const struct ipc_message *message, const void *value)
+{
+    return send_by(call_send_later, call, message, value);
+}
+
+bool ipc_send_last(struct call *call, const struct ipc_message *message, const void *value)
+{
+    return send_by(call_send_last, call, message, value);
 }
 
 bool ipc_receive(struct call *call, const struct ipc_message *message, void *value, struct arena *arena,
@@ -173,7 +190,7 @@ bool ipc_ask(struct channel_pool *pool, const struct ipc_message *request, const
         if (channel == NULL)
             return false;
         call = call_open(channel);
-        answered = ipc_send(call, request, question) && ipc_receive(call, reply, answer, arena, deadline);
+        answered = ipc_send_last(call, request, question) && ipc_receive(call, reply, answer, arena, deadline);
         call_close(call);
         if (answered)
             return true;

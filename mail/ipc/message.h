@@ -49,6 +49,8 @@ bool ipc_decode(const void *body, size_t length, const struct ipc_message *messa
 
 /* Within a call. ipc_receive is false when the call ended, timed out or brought another message than expected. */
 bool ipc_send(struct call *call, const struct ipc_message *message, const void *value);
+bool ipc_send_later(struct call *call, const struct ipc_message *message, const void *value); /* see call_send_later */
+bool ipc_send_last(struct call *call, const struct ipc_message *message, const void *value);  /* see call_send_last */
 bool ipc_receive(struct call *call, const struct ipc_message *message, void *value, struct arena *arena,
                  struct deadline deadline);
 

@@ -21,7 +21,10 @@ static bool begin(const struct queue_commit *commit)
 
 static bool settle(const struct queue_commit *commit)
 {
-    return fsync(commit->fd) == 0 && (commit->from == NULL || queue_rename(commit->from, commit->path) == 0);
+    if (commit->from == NULL)
+        return fsync(commit->fd) == 0;
+    /* Of a spare nothing has changed but content and length. */
+    return fdatasync(commit->fd) == 0 && queue_rename(commit->from, commit->path) == 0;
 }
 
 /* Did a file before this one have its directory synced? Its outcome is this one's. */

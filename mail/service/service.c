@@ -18,7 +18,7 @@
 #include "util/table/table.h"
 #include "util/task/loop.h"
 
-enum { ACCEPTS_A_TURN = 16, DATAGRAMS_A_TURN = 100, DATAGRAM_LIMIT = 65536, TRIGGER_LIMIT = 1024 };
+enum { ACCEPTS_A_TURN = 16, DATAGRAMS_A_TURN = 64, DATAGRAM_LIMIT = 65536, TRIGGER_LIMIT = 1024 };
 
 /* The process as a whole: everything that the loop's callbacks need. */
 struct server {
@@ -34,7 +34,13 @@ struct server {
     int64_t tables_checked; /* when, on the monotonic clock */
     struct loop_timer *watchdog;
     struct channel_group channels;
-    char *datagram;
+    struct datagrams *datagrams; /* room for a turn's */
+};
+
+struct datagrams {
+    struct mmsghdr headers[DATAGRAMS_A_TURN];
+    struct iovec parts[DATAGRAMS_A_TURN];
+    char bytes[DATAGRAMS_A_TURN][DATAGRAM_LIMIT];
 };
 
 struct connection {
@@ -246,13 +252,18 @@ static void take_connection(struct server *server, int fd)
 
 static void take_datagrams(struct server *server, int fd)
 {
-    for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
-        ssize_t length = recv(fd, server->datagram, DATAGRAM_LIMIT, MSG_DONTWAIT);
+    struct datagrams *datagrams = server->datagrams;
+    int count;
 
-        if (length < 0)
-            return;
-        server->service->datagram(&server->environment, server->datagram, (size_t)length);
+    for (int i = 0; i < DATAGRAMS_A_TURN; i++) {
+        datagrams->parts[i] = (struct iovec){datagrams->bytes[i], DATAGRAM_LIMIT};
+        datagrams->headers[i].msg_hdr = (struct msghdr){.msg_iov = &datagrams->parts[i], .msg_iovlen = 1};
     }
+    count = recvmmsg(fd, datagrams->headers, DATAGRAMS_A_TURN, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < count; i++)
+        datagrams->parts[i].iov_len = datagrams->headers[i].msg_len;
+    if (count > 0)
+        server->service->datagrams(&server->environment, datagrams->parts, (size_t)count);
 }
 
 static void take_fifo_triggers(struct server *server, int fd)
@@ -269,7 +280,7 @@ static void listener_ready(int fd, int events, void *context)
     struct server *server = context;
 
     (void)events;
-    if (server->service->datagram != NULL) {
+    if (server->service->datagrams != NULL) {
         take_datagrams(server, fd);
         return;
     }
@@ -299,7 +310,7 @@ static void listener_ready(int fd, int events, void *context)
 /* Lines that were sent before the end are written before the end. */
 static void take_last_datagrams(struct server *server)
 {
-    for (int i = 0; server->service->datagram != NULL && i < server->arguments.socket_count; i++)
+    for (int i = 0; server->service->datagrams != NULL && i < server->arguments.socket_count; i++)
         take_datagrams(server, SERVICE_FIRST_LISTEN_FD + i);
 }
 
@@ -401,14 +412,14 @@ int service_main(const struct service *service, int argc, char **argv)
     struct config *config;
 
     assert((service->session != NULL) + (service->call != NULL || service->trigger != NULL) +
-               (service->datagram != NULL) == 1);
+               (service->datagrams != NULL) == 1);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
     server.environment.program = program_name(argv[0]);
     config = service_read_arguments(service, argc, argv, &server.arguments);
     prepare(&server, config);
     server.listeners = memory_new((size_t)server.arguments.socket_count * sizeof(struct loop_watch *));
-    server.datagram = service->datagram != NULL ? memory_new(DATAGRAM_LIMIT) : NULL;
+    server.datagrams = service->datagrams != NULL ? memory_new(sizeof *server.datagrams) : NULL;
     loop_start();
     channel_group_init(&server.channels);
     if (service->start != NULL && !service->start(&server.environment, &error))

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "mail/config/mail_config.h"
 #include "util/base/error.h"
@@ -57,7 +58,7 @@ struct service {
     void (*session)(struct service_session *session);                       /* one task a connection */
     void (*call)(struct service_environment *environment, struct call *call); /* a channel; one task a call */
     void (*trigger)(struct service_environment *environment, const char *requests, size_t count);
-    void (*datagram)(struct service_environment *environment, const char *bytes, size_t length);
+    void (*datagrams)(struct service_environment *environment, const struct iovec *messages, size_t count);
     const char *protocol; /* the channel protocol's name, with call */
 
     void (*drain)(struct service_environment *environment);      /* told to finish what runs; may be NULL */

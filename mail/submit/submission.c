@@ -65,14 +65,14 @@ const char *submission_queue_id(const struct submission *submission)
 
 void submission_recipient(struct submission *submission, const struct cleanup_recipient *recipient)
 {
-    submission->broken = !ipc_send(submission->call, &ipc_cleanup_recipient, recipient) || submission->broken;
+    submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_recipient, recipient) || submission->broken;
 }
 
 void submission_route(struct submission *submission, const char *filter, const char *redirect)
 {
     struct cleanup_route route = {.filter = filter, .redirect = redirect};
 
-    submission->broken = !ipc_send(submission->call, &ipc_cleanup_route, &route) || submission->broken;
+    submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_route, &route) || submission->broken;
 }
 
 /* ---- the content ---- */
@@ -114,7 +114,7 @@ void submission_end(struct submission *submission, int64_t flags, const char *re
     struct deadline deadline = deadline_in(submission->mail->ipc_timeout);
 
     send_content(submission);
-    if (!ipc_send(submission->call, &ipc_cleanup_end, &end) ||
+    if (!ipc_send_last(submission->call, &ipc_cleanup_end, &end) ||
         !ipc_receive(submission->call, &ipc_cleanup_status, status, arena, deadline))
         *status = (struct cleanup_status){.code = 451, .dsn = "4.3.0", .reason = "Error: queue file write error"};
     free_submission(submission);

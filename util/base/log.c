@@ -15,7 +15,16 @@
 
 #include "util/base/text.h"
 
-enum { SOCKET_PATIENCE = 2 }; /* seconds */
+enum {
+    SOCKET_PATIENCE = 2, /* seconds */
+    HELD_LINES = 32,
+};
+
+struct line {
+    enum log_level level;
+    size_t length, text_at, words_end; /* of the stamp, of the level's word */
+    char bytes[LOG_LINE_LIMIT + 400];
+};
 
 /* A process has one log, as it has one stderr: this is its whole state. */
 static struct {
@@ -31,6 +40,11 @@ static struct {
     bool stalled; /* the socket's reader did not come in time */
     log_sink_fn *sink;
     int exit_status; /* of die */
+    time_t stamped; /* when stamp was made */
+    char stamp[32];
+    bool holding;
+    int held_count;
+    struct line held[HELD_LINES];
 } state = {.target = LOG_TARGET_STDERR, .socket = -1, .file = -1, .exit_status = 1};
 
 static const char *const level_words[] = {"", "warning: ", "error: ", "fatal: ", "panic: "};
@@ -55,6 +69,7 @@ static void log_connect_socket(const char *path)
 
 void log_open(const struct log_settings *settings)
 {
+    log_release();
     snprintf(state.tag, sizeof state.tag, "%s", settings->tag);
     snprintf(state.stderr_tag, sizeof state.stderr_tag, "%s",
              settings->stderr_tag != NULL ? settings->stderr_tag : settings->tag);
@@ -88,7 +103,7 @@ void log_set_sink(log_sink_fn *sink)
 static bool log_send(const char *line, size_t length)
 {
     bool wait = !state.stalled && *state.file_path == '\0';
-    bool sent = send(state.socket, line, length, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT)) >= 0;
+    bool sent = state.socket >= 0 && send(state.socket, line, length, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT)) >= 0;
 
     state.stalled = !sent;
     return sent;
@@ -106,44 +121,111 @@ static bool log_to_file(const char *line)
     return state.file >= 0 && dprintf(state.file, "%s\n", line) > 0;
 }
 
-static void log_to_socket(enum log_level level, const char *text)
+static void log_to_socket(const struct line *line)
 {
-    char line[LOG_LINE_LIMIT + 400], stamp[32];
-    bool written = false;
+    if (!log_send(line->bytes, line->length) && !log_to_file(line->bytes))
+        syslog(level_priorities[line->level] | LOG_MAIL, "%s", line->bytes + line->text_at);
+}
+
+/* ---- lines that leave together ---- */
+
+void log_hold(void)
+{
+    state.holding = state.target == LOG_TARGET_SOCKET && state.socket >= 0;
+}
+
+void log_release(void)
+{
+    log_flush();
+    state.holding = false;
+}
+
+void log_flush(void)
+{
+    struct mmsghdr messages[HELD_LINES];
+    struct iovec parts[HELD_LINES];
+    int count = state.held_count, sent;
+    int saved = errno;
+
+    if (count == 0)
+        return;
+    state.held_count = 0; /* whoever writes a line from here on has it sent at once */
+    memset(messages, 0, sizeof messages);
+    for (int i = 0; i < count; i++) {
+        parts[i] = (struct iovec){state.held[i].bytes, state.held[i].length};
+        messages[i].msg_hdr.msg_iov = &parts[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    sent = sendmmsg(state.socket, messages, (unsigned)count, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (int i = sent > 0 ? sent : 0; i < count; i++) /* the reader is behind: with patience */
+        log_to_socket(&state.held[i]);
+    errno = saved;
+}
+
+/* ---- one line ---- */
+
+/* The stamp changes once a second. */
+static const char *stamp(void)
+{
     time_t now = time(NULL);
     struct tm local;
-    int length;
 
-    strftime(stamp, sizeof stamp, "%b %e %H:%M:%S", localtime_r(&now, &local));
-    length = snprintf(line, sizeof line, "%s %s %s[%ld]: %s%s", stamp, state.host, state.tag, (long)getpid(),
-                      level_words[level], text);
-    if (state.socket >= 0)
-        written = log_send(line, (size_t)length);
-    if (!written && !log_to_file(line))
-        syslog(level_priorities[level] | LOG_MAIL, "%s%s", level_words[level], text);
+    if (now != state.stamped)
+        strftime(state.stamp, sizeof state.stamp, "%b %e %H:%M:%S", localtime_r(&now, &local));
+    state.stamped = now;
+    return state.stamp;
+}
+
+/* Where the text may go on after what snprintf has written, or would have. */
+static size_t clipped(int written, size_t room)
+{
+    return written < 0 ? 0 : (size_t)written < room ? (size_t)written : room - 1;
+}
+
+/* "Nov 24 22:05:20 host postfix/smtpd[123]: warning: IDENTITY: text" */
+static void make_line(struct line *line, enum log_level level, const char *identity, const char *format,
+                      va_list arguments)
+{
+    size_t at = 0, room = sizeof line->bytes;
+    int saved = errno;
+
+    if (state.target == LOG_TARGET_SOCKET)
+        at = clipped(snprintf(line->bytes, room, "%s %s %s[%ld]: ", stamp(), state.host, state.tag, (long)getpid()),
+                     room);
+    line->level = level;
+    line->text_at = at;
+    at += clipped(snprintf(line->bytes + at, room - at, "%s", level_words[level]), room - at);
+    line->words_end = at;
+    room = at + LOG_LINE_LIMIT;
+    if (identity != NULL)
+        at += clipped(snprintf(line->bytes + at, room - at, "%s: ", identity), room - at);
+    errno = saved; /* for %m */
+    at += clipped(vsnprintf(line->bytes + at, room - at, format, arguments), room - at);
+    string_printable(line->bytes + line->words_end, true);
+    line->length = line->words_end + strlen(line->bytes + line->words_end);
 }
 
 static void log_write(enum log_level level, const struct log_context *context, const char *format, va_list arguments)
 {
-    char text[LOG_LINE_LIMIT];
-    int saved = errno, used = 0;
+    struct line local, *line = &local;
+    int saved = errno;
 
-    if (context != NULL && context->identity != NULL)
-        used = snprintf(text, sizeof text, "%s: ", context->identity);
-    if (used < 0 || (size_t)used >= sizeof text)
-        used = 0;
-    errno = saved; /* for %m */
-    vsnprintf(text + used, sizeof text - (size_t)used, format, arguments);
-    string_printable(text, true);
+    if (state.holding && state.held_count == HELD_LINES)
+        log_flush();
+    if (state.holding)
+        line = &state.held[state.held_count];
+    make_line(line, level, context != NULL ? context->identity : NULL, format, arguments);
     if (state.sink != NULL)
-        state.sink(level, text);
+        state.sink(level, line->bytes + line->words_end);
     if (state.target == LOG_TARGET_STDERR || state.also_stderr)
-        fprintf(stderr, "%s%s%s%s\n", state.stderr_tag, *state.stderr_tag != '\0' ? ": " : "", level_words[level],
-                text);
+        fprintf(stderr, "%s%s%s\n", state.stderr_tag, *state.stderr_tag != '\0' ? ": " : "",
+                line->bytes + line->text_at);
     if (state.target == LOG_TARGET_SYSLOG)
-        syslog(level_priorities[level] | state.facility, "%s%s", level_words[level], text);
-    if (state.target == LOG_TARGET_SOCKET)
-        log_to_socket(level, text);
+        syslog(level_priorities[level] | state.facility, "%s", line->bytes + line->text_at);
+    else if (state.target == LOG_TARGET_SOCKET && state.holding)
+        state.held_count++;
+    else if (state.target == LOG_TARGET_SOCKET)
+        log_to_socket(line);
     errno = saved;
 }
 
@@ -202,6 +284,7 @@ void die(const char *format, ...)
     va_start(arguments, format);
     log_write(LOG_LEVEL_FATAL, NULL, format, arguments);
     va_end(arguments);
+    log_release();
     exit(state.exit_status);
 }
 

@@ -37,6 +37,12 @@ struct log_settings {
 /* May be called again: the newest settings hold. Until the first call lines go to stderr. */
 void log_open(const struct log_settings *settings);
 
+/* Lines to postlogd's socket leave together: between hold and release they are kept, at most for as long as nobody
+ * waits (util/task holds them while tasks run). log_flush sends what is there: before others learn of what it says. */
+void log_hold(void);
+void log_release(void);
+void log_flush(void);
+
 /* Lines also (or, when no socket can be reached, only) go to sink, which must not log. NULL ends that. */
 typedef void log_sink_fn(enum log_level level, const char *line);
 void log_set_sink(log_sink_fn *sink);

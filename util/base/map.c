@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/auxv.h>
 
 #include "util/base/memory.h"
 
@@ -73,8 +73,8 @@ struct map *map_new(void)
 
     map->size = FIRST_SIZE;
     map->slots = memory_new(map->size * sizeof *map->slots);
-    if (getrandom(map->secret, sizeof map->secret, 0) != (ssize_t)sizeof map->secret)
-        map->secret[0] = (uint64_t)(uintptr_t)map;
+    /* Random bytes that the kernel gives each program: no one outside can make keys that collide. */
+    memcpy(map->secret, (const void *)getauxval(AT_RANDOM), sizeof map->secret);
     return map;
 }
 

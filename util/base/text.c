@@ -8,6 +8,8 @@
 
 #include "util/base/memory.h"
 
+enum { FORMAT_GUESS = 120 }; /* what most formatted pieces fit into */
+
 void text_free(struct text *text)
 {
     free(text->data);
@@ -61,15 +63,20 @@ void text_append_char(struct text *text, char c)
 
 void text_append_format_list(struct text *text, const char *format, va_list arguments)
 {
+    size_t room;
     va_list again;
     int length;
 
+    text_reserve(text, FORMAT_GUESS);
+    room = text->capacity - text->length;
     va_copy(again, arguments);
-    length = vsnprintf(NULL, 0, format, again);
+    length = vsnprintf(text->data + text->length, room, format, again);
     va_end(again);
     assert(length >= 0);
-    text_reserve(text, (size_t)length);
-    vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+    if ((size_t)length >= room) {
+        text_reserve(text, (size_t)length);
+        vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+    }
     text->length += (size_t)length;
 }
 

@@ -129,6 +129,10 @@ static void channel_append_frame(struct channel *channel, uint32_t call, uint16_
     put_little_endian(header + 10, 2, flags);
     text_append_bytes(&channel->out, header, sizeof header);
     text_append_bytes(&channel->out, body, length);
+}
+
+static void wake_writer(struct channel *channel)
+{
     task_condition_wake_one(&channel->work);
 }
 
@@ -150,6 +154,7 @@ static void channel_write_task(void *argument)
         empty = channel->sending;
         channel->sending = channel->out;
         channel->out = empty;
+        log_flush(); /* whoever hears of it next may log what follows from it */
         if (stream_write(channel->stream, channel->sending.data, channel->sending.length) != STREAM_OK ||
             stream_flush(channel->stream) != STREAM_OK)
             break;
@@ -214,6 +219,7 @@ static void serve_call_task(void *argument)
 static void say_goodbye(struct channel *channel)
 {
     channel_append_frame(channel, 0, 0, FRAME_GOODBYE, NULL, 0);
+    wake_writer(channel);
 }
 
 /* On the calling side: the writer closes the channel when no call is open any more. */
@@ -222,7 +228,7 @@ static void hear_goodbye(struct channel *channel)
     if (channel->serve != NULL)
         return;
     channel->leaving = true;
-    task_condition_wake_one(&channel->work);
+    wake_writer(channel);
 }
 
 /* The call that a frame belongs to; NULL when it has ended here, or cannot be. */
@@ -426,18 +432,44 @@ struct channel *call_channel(struct call *call)
     return call->channel;
 }
 
-bool call_send(struct call *call, uint16_t message, const void *body, size_t length)
+static bool send_frame(struct call *call, uint16_t message, uint16_t flags, const void *body, size_t length)
 {
     struct channel *channel = call->channel;
 
-    assert(message != 0 && length <= CHANNEL_BODY_LIMIT);
+    assert(message != 0 && length <= CHANNEL_BODY_LIMIT && !call->we_ended);
     while (!channel->broken && channel->out.length > WAITING_OUT_LIMIT)
         if (task_condition_wait(&channel->room, deadline_never()) != WAIT_READY)
             return false;
     if (channel->broken)
         return false;
-    channel_append_frame(channel, call->number, message, 0, body, length);
+    channel_append_frame(channel, call->number, message, flags, body, length);
     return true;
+}
+
+bool call_send_later(struct call *call, uint16_t message, const void *body, size_t length)
+{
+    bool sent = send_frame(call, message, 0, body, length);
+
+    if (sent && call->channel->out.length > WAITING_OUT_LIMIT / 4)
+        wake_writer(call->channel);
+    return sent;
+}
+
+bool call_send(struct call *call, uint16_t message, const void *body, size_t length)
+{
+    bool sent = send_frame(call, message, 0, body, length);
+
+    wake_writer(call->channel);
+    return sent;
+}
+
+bool call_send_last(struct call *call, uint16_t message, const void *body, size_t length)
+{
+    bool sent = send_frame(call, message, FRAME_LAST, body, length);
+
+    call->we_ended = true;
+    wake_writer(call->channel);
+    return sent;
 }
 
 enum call_status call_receive(struct call *call, struct frame *frame, struct deadline deadline)
@@ -474,13 +506,17 @@ void call_close(struct call *call)
 {
     struct channel *channel = call->channel;
 
-    if (!channel->broken)
+    if (!channel->broken && !call->we_ended) {
         channel_append_frame(channel, call->number, 0, FRAME_LAST, NULL, 0);
+        wake_writer(channel);
+    }
     for (struct link *next; (next = list_take_first(&call->frames)) != NULL;)
         free(list_entry(next, struct queued_frame, link));
     free(call->current);
     list_remove(&channel->calls, &call->link);
     free(call);
+    if (channel->leaving) /* the writer waits for the last call to end */
+        wake_writer(channel);
     task_condition_wake_all(&channel->drained);
     if (channel->users == 0) {
         channel->users = 1;

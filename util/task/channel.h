@@ -70,11 +70,15 @@ void channel_serve_in(struct channel_group *group, struct stream *stream, const 
 /* False when the channel has broken. Frames leave together at the end of the loop's turn; a sender that is far
  * ahead of the connection waits. */
 bool call_send(struct call *call, uint16_t message, const void *body, size_t length);
+/* The same for a frame that may wait until another one of this channel leaves. */
+bool call_send_later(struct call *call, uint16_t message, const void *body, size_t length);
+/* The same for the last one: this side says no more in this call. */
+bool call_send_last(struct call *call, uint16_t message, const void *body, size_t length);
 enum call_status { CALL_OK, CALL_ENDED, CALL_TIMEOUT, CALL_CANCELLED };
 enum call_status call_receive(struct call *call, struct frame *frame, struct deadline deadline);
 /* Whether the process that called has gone, even when not all that it sent has been read yet. */
 bool call_abandoned(const struct call *call);
-void call_close(struct call *call); /* tells the peer that no more will come; frees the call */
+void call_close(struct call *call); /* tells the peer that no more will come, unless it knows; frees the call */
 
 /* ---- channels kept ready ---- */
 /* For conversations that stream much (message content) each lease has a channel to itself, so that back-pressure

@@ -12,7 +12,7 @@
 
 #include "util/base/memory.h"
 
-enum { SMALL_BUFFER = 4096, LARGE_BUFFER = 65536, WRITE_THRESHOLD = 16384, READS_A_TURN = 64 };
+enum { SMALL_BUFFER = 16384, LARGE_BUFFER = 65536, WRITE_THRESHOLD = 16384, READS_A_TURN = 64 };
 
 struct buffer {
     char *data;
@@ -29,6 +29,8 @@ struct stream {
     enum stream_status status;
     int error;
     unsigned reads_in_a_row; /* without a wait between them */
+    enum {KIND_UNKNOWN, KIND_SOCKET, KIND_OTHER} kind;
+    bool drained; /* the last read took all there was */
     const struct stream_transport *transport;
     void *transport_state;
 };
@@ -153,6 +155,27 @@ static ssize_t read_some(struct stream *stream, void *bytes, size_t length, bool
     return read(stream->fd, bytes, length);
 }
 
+/* A read that brings less than it could leaves nothing behind: the next one may wait for word of more. Of a pipe
+ * that would not do, since its end comes without a word of its own. */
+static void note_drained(struct stream *stream, bool all)
+{
+    int type;
+    socklen_t length = sizeof type;
+
+    if (stream->kind == KIND_UNKNOWN)
+        stream->kind =
+            getsockopt(stream->fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 ? KIND_SOCKET : KIND_OTHER;
+    stream->drained = all && stream->kind == KIND_SOCKET && stream->transport == NULL;
+}
+
+static bool must_wait_first(struct stream *stream)
+{
+    bool drained = stream->drained;
+
+    stream->drained = false;
+    return drained && !task_watch_closed(stream->watch);
+}
+
 /* A peer that sends faster than we read never makes us wait: let the others have their turn, and look at the clock. */
 static enum stream_status take_turns(struct stream *stream, struct deadline deadline)
 {
@@ -176,9 +199,16 @@ static enum stream_status fill_until(struct stream *stream, size_t limit, struct
         bool crosswise;
         ssize_t got;
 
+        if (must_wait_first(stream)) {
+            buffer_release(in);
+            stream->reads_in_a_row = 0;
+            if (stream_wait(stream, true, deadline) != STREAM_OK)
+                return stream->status;
+        }
         buffer_make_room(in);
         got = read_some(stream, in->data + in->end, in->capacity - in->end, &crosswise);
         if (got > 0) {
+            note_drained(stream, (size_t)got < in->capacity - in->end);
             in->end += (size_t)got;
             return take_turns(stream, deadline);
         }

@@ -196,6 +196,7 @@ static void run_all(evutil_socket_t fd, short events, void *context)
     (void)fd;
     (void)events;
     (void)context;
+    log_hold();
     while ((next = list_take_first(&scheduler.runnable)) != NULL) {
         struct task *task = list_entry(next, struct task, link);
 
@@ -204,6 +205,7 @@ static void run_all(evutil_socket_t fd, short events, void *context)
         if (task->ended)
             task_finished(task);
     }
+    log_release();
 }
 
 void task_scheduler_start(void)

@@ -39,6 +39,7 @@ enum wait_result task_wait_writable(int fd, struct deadline deadline);
 struct task_watch;
 struct task_watch *task_watch_new(int fd);
 void task_watch_free(struct task_watch *watch);
+bool task_watch_closed(const struct task_watch *watch); /* word has come that the peer sends no more */
 enum wait_result task_watch_wait_readable(struct task_watch *watch, struct deadline deadline);
 enum wait_result task_watch_wait_writable(struct task_watch *watch, struct deadline deadline);
 

@@ -6,11 +6,14 @@
 #include "util/base/memory.h"
 #include "util/task/internal.h"
 
+/* Reading is watched all the time; writing only while somebody waits for it, since a UNIX socket would tell of room
+ * each time that its peer has read something. */
 struct task_watch {
-    struct event event;
+    struct event reading, writing;
     int fd;
     bool registered;
-    bool readable, writable; /* an edge came and nobody has used it yet */
+    bool readable; /* an edge came and nobody has used it yet */
+    bool closed;
     struct task *reader, *writer;
 };
 
@@ -26,57 +29,69 @@ void task_watch_free(struct task_watch *watch)
 {
     assert(watch->reader == NULL && watch->writer == NULL);
     if (watch->registered)
-        event_del(&watch->event);
+        event_del(&watch->reading);
     free(watch);
 }
 
-static void watch_ready(evutil_socket_t fd, short events, void *context)
+bool task_watch_closed(const struct task_watch *watch)
+{
+    return watch->closed;
+}
+
+static void reading_ready(evutil_socket_t fd, short events, void *context)
 {
     struct task_watch *watch = context;
 
     (void)fd;
-    if ((events & EV_READ) != 0) {
-        watch->readable = true;
-        if (watch->reader != NULL)
-            task_resume(watch->reader);
-    }
-    if ((events & EV_WRITE) != 0) {
-        watch->writable = true;
-        if (watch->writer != NULL)
-            task_resume(watch->writer);
-    }
+    watch->closed = watch->closed || (events & EV_CLOSED) != 0;
+    watch->readable = true;
+    if (watch->reader != NULL)
+        task_resume(watch->reader);
 }
 
-static enum wait_result watch_wait(struct task_watch *watch, struct task **waiter, bool *ready,
-                                   struct deadline deadline)
+static void writing_ready(evutil_socket_t fd, short events, void *context)
 {
-    enum wait_result result = WAIT_READY;
+    struct task_watch *watch = context;
 
-    if (!watch->registered) {
-        event_assign(&watch->event, loop_base(), watch->fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, watch_ready,
-                     watch);
-        event_add(&watch->event, NULL);
-        watch->registered = true;
-    }
-    assert(*waiter == NULL);
-    *waiter = task_current();
-    while (!*ready && result == WAIT_READY)
-        result = task_suspend(deadline);
-    *waiter = NULL;
-    if (*ready && result != WAIT_CANCELLED)
-        result = WAIT_READY;
-    *ready = false;
-    return result;
+    (void)fd;
+    (void)events;
+    if (watch->writer != NULL)
+        task_resume(watch->writer);
 }
 
 enum wait_result task_watch_wait_readable(struct task_watch *watch, struct deadline deadline)
 {
-    return watch_wait(watch, &watch->reader, &watch->readable, deadline);
+    enum wait_result result = WAIT_READY;
+
+    if (!watch->registered) {
+        event_assign(&watch->reading, loop_base(), watch->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, reading_ready,
+                     watch);
+        event_add(&watch->reading, NULL);
+        watch->registered = true;
+    }
+    assert(watch->reader == NULL);
+    watch->reader = task_current();
+    while (!watch->readable && result == WAIT_READY)
+        result = task_suspend(deadline);
+    watch->reader = NULL;
+    if (watch->readable && result != WAIT_CANCELLED)
+        result = WAIT_READY;
+    watch->readable = false;
+    return result;
 }
 
 enum wait_result task_watch_wait_writable(struct task_watch *watch, struct deadline deadline)
 {
-    return watch_wait(watch, &watch->writer, &watch->writable, deadline);
+    enum wait_result result;
+
+    assert(watch->writer == NULL);
+    watch->writer = task_current();
+    event_assign(&watch->writing, loop_base(), watch->fd, EV_WRITE | EV_ET, writing_ready, watch);
+    event_add(&watch->writing, NULL);
+    result = task_suspend(deadline);
+    event_del(&watch->writing);
+    watch->writer = NULL;
+    return result;
 }
 
 static void once_ready(evutil_socket_t fd, short events, void *context)

@@ -11,7 +11,7 @@
 #include "util/task/offload.h"
 
 enum {
-    BATCHES_AT_ONCE = 3, /* so that the next messages are written while those before are on their way to the disk */
+    BATCHES_AT_ONCE = 4, /* so that the next messages are written while those before are on their way to the disk */
     BATCH_LIMIT = 64,
     LARGE_FILE = 256 * 1024, /* nobody else waits for it */
 };

@@ -55,47 +55,56 @@ static const char *skip_stamp_and_host(const char *line)
     return rest != NULL ? rest + 1 : line;
 }
 
-/* Makes a line of the datagram, with LF and NUL behind it. Its length with the LF. */
-static size_t make_line(const struct iovec *message, char line[LINE_LIMIT + 2])
+/* Appends one line of a datagram, ended by LF, with nothing in it that is not printable. */
+static void append_line(struct text *lines, const char *bytes, size_t length)
 {
-    size_t length = message->iov_len < LINE_LIMIT ? message->iov_len : LINE_LIMIT;
+    size_t start = lines->length;
 
-    memcpy(line, message->iov_base, length);
-    while (length > 0 && line[length - 1] == '\n')
-        length--;
-    for (size_t i = 0; i < length; i++)
-        line[i] = (char)(line[i] == '\0' ? '?' : line[i]);
-    line[length] = '\0';
-    string_printable(line, true);
-    line[length] = '\n';
-    line[length + 1] = '\0';
-    return length + 1;
+    text_append_bytes(lines, bytes, length < LINE_LIMIT ? length : LINE_LIMIT);
+    for (size_t i = start; i < lines->length; i++)
+        if (lines->data[i] == '\0')
+            lines->data[i] = '?';
+    string_printable(lines->data + start, true);
+    text_truncate(lines, start + strlen(lines->data + start));
+    text_append_char(lines, '\n');
 }
 
-/* Lines that came together are written together; those that the file does not take go to syslog. */
-static void write_lines(struct service_environment *environment, const struct iovec *messages, size_t count)
+/* A datagram is a line; one of a service that writes much holds several (util/base/log.h). */
+static void append_datagram(struct text *lines, const char *bytes, size_t length)
+{
+    const char *end = bytes + length, *next;
+
+    if (length == 0 || *bytes != LOG_BUNDLE) {
+        while (length > 0 && bytes[length - 1] == '\n')
+            length--;
+        append_line(lines, bytes, length);
+        return;
+    }
+    for (bytes++; bytes < end && (next = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL; bytes = next + 1)
+        append_line(lines, bytes, (size_t)(next - bytes));
+}
+
+/* What came together is written together; what the file does not take goes to syslog. */
+static void write_datagrams(struct service_environment *environment, const struct iovec *messages, size_t count)
 {
     const struct postlogd *postlogd = environment->state;
-    char line[LINE_LIMIT + 2];
     struct text lines = {0};
+    char *cursor, *line;
 
-    for (size_t i = 0; i < count; i++) {
-        size_t length = make_line(&messages[i], line);
-
-        text_append_bytes(&lines, line, length);
-    }
-    if (postlogd->fd < 0 || write(postlogd->fd, lines.data, lines.length) != (ssize_t)lines.length)
-        for (size_t i = 0; i < count; i++) {
-            make_line(&messages[i], line);
+    for (size_t i = 0; i < count; i++)
+        append_datagram(&lines, messages[i].iov_base, messages[i].iov_len);
+    cursor = lines.data;
+    if (lines.length > 0 &&
+        (postlogd->fd < 0 || write(postlogd->fd, lines.data, lines.length) != (ssize_t)lines.length))
+        while ((line = string_next_word(&cursor, "\n")) != NULL)
             syslog(LOG_INFO | LOG_MAIL, "%s", skip_stamp_and_host(line));
-        }
     text_free(&lines);
 }
 
 static const struct service postlogd = {
     .name = "postlogd",
     .start = start,
-    .datagrams = write_lines,
+    .datagrams = write_datagrams,
     .sandbox = SANDBOX_READ_ONLY, /* the file is open already */
     .keep_running = true,
 };

@@ -18,7 +18,7 @@
 #include "util/table/table.h"
 #include "util/task/loop.h"
 
-enum { ACCEPTS_A_TURN = 16, DATAGRAMS_A_TURN = 64, DATAGRAM_LIMIT = 65536, TRIGGER_LIMIT = 1024 };
+enum { ACCEPTS_A_TURN = 16, DATAGRAMS_A_TURN = 32, DATAGRAM_LIMIT = 65536, TRIGGER_LIMIT = 1024 };
 
 /* The process as a whole: everything that the loop's callbacks need. */
 struct server {

@@ -17,7 +17,7 @@
 
 enum {
     SOCKET_PATIENCE = 2, /* seconds */
-    HELD_LINES = 32,
+    HELD_LINES = 24, /* so that they fit into a datagram that postlogd takes */
 };
 
 struct line {
@@ -142,23 +142,20 @@ void log_release(void)
 
 void log_flush(void)
 {
-    struct mmsghdr messages[HELD_LINES];
-    struct iovec parts[HELD_LINES];
-    int count = state.held_count, sent;
-    int saved = errno;
+    struct iovec parts[2 * HELD_LINES + 1] = {{(char[]){LOG_BUNDLE}, 1}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1};
+    int count = state.held_count, saved = errno;
 
     if (count == 0)
         return;
     state.held_count = 0; /* whoever writes a line from here on has it sent at once */
-    memset(messages, 0, sizeof messages);
     for (int i = 0; i < count; i++) {
-        parts[i] = (struct iovec){state.held[i].bytes, state.held[i].length};
-        messages[i].msg_hdr.msg_iov = &parts[i];
-        messages[i].msg_hdr.msg_iovlen = 1;
+        parts[message.msg_iovlen++] = (struct iovec){state.held[i].bytes, state.held[i].length};
+        parts[message.msg_iovlen++] = (struct iovec){"\n", 1};
     }
-    sent = sendmmsg(state.socket, messages, (unsigned)count, MSG_NOSIGNAL | MSG_DONTWAIT);
-    for (int i = sent > 0 ? sent : 0; i < count; i++) /* the reader is behind: with patience */
-        log_to_socket(&state.held[i]);
+    if (sendmsg(state.socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        for (int i = 0; i < count; i++) /* the reader is behind: with patience */
+            log_to_socket(&state.held[i]);
     errno = saved;
 }
 

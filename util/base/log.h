@@ -37,8 +37,11 @@ struct log_settings {
 /* May be called again: the newest settings hold. Until the first call lines go to stderr. */
 void log_open(const struct log_settings *settings);
 
-/* Lines to postlogd's socket leave together: between hold and release they are kept, at most for as long as nobody
- * waits (util/task holds them while tasks run). log_flush sends what is there: before others learn of what it says. */
+/* A datagram of postlogd's socket that begins with this byte holds several lines, each ended by LF. */
+#define LOG_BUNDLE '\1'
+
+/* Lines to postlogd's socket leave together, in one datagram: between hold and release they are kept, at most for as
+ * long as nobody waits (util/task holds them while tasks run). log_flush sends what is there: before others learn of what it says. */
 void log_hold(void);
 void log_release(void);
 void log_flush(void);

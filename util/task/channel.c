@@ -1,8 +1,7 @@
-#include "util/task/channel.h"
+#include "util/task/channel_internal.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,50 +13,7 @@
 enum {
     HEADER_SIZE = 12,
     GREETING_LIMIT = 100,
-    WAITING_OUT_LIMIT = 256 * 1024, /* bytes to send before senders wait */
-    WAITING_IN_LIMIT = 256 * 1024,  /* bytes a call has not received yet before its channel stops reading */
     GREETING_SECONDS = 30,
-};
-
-struct queued_frame {
-    struct link link;
-    uint16_t message;
-    size_t length;
-    char body[];
-};
-
-struct call {
-    struct link link; /* in its channel's calls */
-    struct channel *channel;
-    uint32_t number;
-    struct list frames;
-    size_t waiting_bytes;
-    struct queued_frame *current; /* what the last receive handed out */
-    struct task_condition arrived;
-    bool peer_ended, we_ended;
-};
-
-struct channel {
-    struct stream *stream;
-    char *protocol;
-    struct task *reader, *writer;
-    struct task_condition work;    /* the writer waits for it */
-    struct task_condition room;    /* senders wait for it */
-    struct task_condition drained; /* the reader waits for a slow call */
-    struct task_condition quiet;   /* the server waits for its calls to end */
-    struct text out, sending;
-    struct list calls;
-    uint32_t last_call;
-    bool broken;
-    bool leaving; /* the service wants to go: closed after the last call */
-    int users;    /* the owner, the reader, the writer */
-
-    /* the serving side only */
-    struct link link; /* in its group */
-    channel_serve_fn *serve;
-    void *context;
-    struct task_semaphore slots;
-    bool limited;
 };
 
 static uint32_t get_little_endian(const unsigned char *bytes, int count)
@@ -92,7 +48,7 @@ static struct channel *channel_new(struct stream *stream, const char *protocol)
     return channel;
 }
 
-static void channel_release(struct channel *channel)
+void channel_release(struct channel *channel)
 {
     if (--channel->users > 0 || !list_empty(&channel->calls))
         return;
@@ -118,8 +74,8 @@ static void channel_break(struct channel *channel)
 
 /* ---- writing ---- */
 
-static void channel_append_frame(struct channel *channel, uint32_t call, uint16_t message, uint16_t flags,
-                                 const void *body, size_t length)
+void channel_append_frame(struct channel *channel, uint32_t call, uint16_t message, uint16_t flags, const void *body,
+                          size_t length)
 {
     unsigned char header[HEADER_SIZE];
 
@@ -131,7 +87,7 @@ static void channel_append_frame(struct channel *channel, uint32_t call, uint16_
     text_append_bytes(&channel->out, body, length);
 }
 
-static void wake_writer(struct channel *channel)
+void channel_wake_writer(struct channel *channel)
 {
     task_condition_wake_one(&channel->work);
 }
@@ -186,7 +142,7 @@ static struct call *find_call(const struct channel *channel, uint32_t number)
     return NULL;
 }
 
-static struct call *call_new(struct channel *channel, uint32_t number)
+struct call *channel_add_call(struct channel *channel, uint32_t number)
 {
     struct call *call = memory_new(sizeof *call);
 
@@ -219,7 +175,7 @@ static void serve_call_task(void *argument)
 static void say_goodbye(struct channel *channel)
 {
     channel_append_frame(channel, 0, 0, FRAME_GOODBYE, NULL, 0);
-    wake_writer(channel);
+    channel_wake_writer(channel);
 }
 
 /* On the calling side: the writer closes the channel when no call is open any more. */
@@ -228,7 +184,7 @@ static void hear_goodbye(struct channel *channel)
     if (channel->serve != NULL)
         return;
     channel->leaving = true;
-    wake_writer(channel);
+    channel_wake_writer(channel);
 }
 
 /* The call that a frame belongs to; NULL when it has ended here, or cannot be. */
@@ -239,7 +195,7 @@ static struct call *call_for_frame(struct channel *channel, uint32_t number)
     if (call != NULL || channel->serve == NULL || number <= channel->last_call)
         return call;
     channel->last_call = number;
-    call = call_new(channel, number);
+    call = channel_add_call(channel, number);
     task_start(serve_call_task, call);
     return call;
 }
@@ -418,108 +374,4 @@ void channel_serve_in(struct channel_group *group, struct stream *stream, const 
     while (!list_empty(&channel->calls) && task_condition_wait(&channel->quiet, deadline_never()) == WAIT_READY)
         ;
     channel_release(channel);
-}
-
-/* ---- calls ---- */
-
-struct call *call_open(struct channel *channel)
-{
-    return call_new(channel, ++channel->last_call);
-}
-
-struct channel *call_channel(struct call *call)
-{
-    return call->channel;
-}
-
-static bool send_frame(struct call *call, uint16_t message, uint16_t flags, const void *body, size_t length)
-{
-    struct channel *channel = call->channel;
-
-    assert(message != 0 && length <= CHANNEL_BODY_LIMIT && !call->we_ended);
-    while (!channel->broken && channel->out.length > WAITING_OUT_LIMIT)
-        if (task_condition_wait(&channel->room, deadline_never()) != WAIT_READY)
-            return false;
-    if (channel->broken)
-        return false;
-    channel_append_frame(channel, call->number, message, flags, body, length);
-    return true;
-}
-
-bool call_send_later(struct call *call, uint16_t message, const void *body, size_t length)
-{
-    bool sent = send_frame(call, message, 0, body, length);
-
-    if (sent && call->channel->out.length > WAITING_OUT_LIMIT / 4)
-        wake_writer(call->channel);
-    return sent;
-}
-
-bool call_send(struct call *call, uint16_t message, const void *body, size_t length)
-{
-    bool sent = send_frame(call, message, 0, body, length);
-
-    wake_writer(call->channel);
-    return sent;
-}
-
-bool call_send_last(struct call *call, uint16_t message, const void *body, size_t length)
-{
-    bool sent = send_frame(call, message, FRAME_LAST, body, length);
-
-    call->we_ended = true;
-    wake_writer(call->channel);
-    return sent;
-}
-
-enum call_status call_receive(struct call *call, struct frame *frame, struct deadline deadline)
-{
-    free(call->current);
-    call->current = NULL;
-    while (list_empty(&call->frames)) {
-        if (call->peer_ended || call->channel->broken)
-            return CALL_ENDED;
-        switch (task_condition_wait(&call->arrived, deadline)) {
-        case WAIT_TIMEOUT: return CALL_TIMEOUT;
-        case WAIT_CANCELLED: return CALL_CANCELLED;
-        case WAIT_READY: break;
-        }
-    }
-    call->current = list_entry(list_take_first(&call->frames), struct queued_frame, link);
-    call->waiting_bytes -= call->current->length;
-    if (!list_empty(&call->channel->drained.waiters) && call->waiting_bytes <= WAITING_IN_LIMIT)
-        task_condition_wake_all(&call->channel->drained);
-    frame->message = call->current->message;
-    frame->body = call->current->body;
-    frame->length = call->current->length;
-    return CALL_OK;
-}
-
-bool call_abandoned(const struct call *call)
-{
-    struct pollfd peer = {.fd = stream_fd(call->channel->stream)};
-
-    return call->channel->broken || (poll(&peer, 1, 0) == 1 && (peer.revents & (POLLHUP | POLLERR)) != 0);
-}
-
-void call_close(struct call *call)
-{
-    struct channel *channel = call->channel;
-
-    if (!channel->broken && !call->we_ended) {
-        channel_append_frame(channel, call->number, 0, FRAME_LAST, NULL, 0);
-        wake_writer(channel);
-    }
-    for (struct link *next; (next = list_take_first(&call->frames)) != NULL;)
-        free(list_entry(next, struct queued_frame, link));
-    free(call->current);
-    list_remove(&channel->calls, &call->link);
-    free(call);
-    if (channel->leaving) /* the writer waits for the last call to end */
-        wake_writer(channel);
-    task_condition_wake_all(&channel->drained);
-    if (channel->users == 0) {
-        channel->users = 1;
-        channel_release(channel);
-    }
 }

@@ -22,7 +22,7 @@
 
 #define QUEUE_SPARE "spare"
 
-enum { SPARE_SIZE_LIMIT = 64 * 1024 }; /* larger files are not worth keeping */
+enum { SPARE_SIZE_LIMIT = 256 * 1024 }; /* larger files are not worth keeping */
 
 struct spare {
     int fd;        /* open for writing, locked */

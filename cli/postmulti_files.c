@@ -10,6 +10,7 @@
 #include "cli/postfix_commands.h"
 #include "cli/postmulti.h"
 #include "mail/queue/queue.h"
+#include "mail/queue/spare.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -174,7 +175,7 @@ static void clear_directory(const char *path, bool files)
 
 static const char *const queues[] = {QUEUE_MAILDROP, QUEUE_HOLD, QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED};
 static const char *const others[] = {QUEUE_CORRUPT, QUEUE_DEFER, QUEUE_BOUNCE, QUEUE_TRACE, "saved"};
-static const char *const working[] = {"flush", "private", "public", "pid"};
+static const char *const working[] = {"flush", QUEUE_SPARE, "private", "public", "pid"};
 enum {
     QUEUE_COUNT = sizeof queues / sizeof *queues,
     OTHER_COUNT = sizeof others / sizeof *others,

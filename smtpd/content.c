@@ -91,6 +91,7 @@ size_t content_decode(struct content_decoder *decoder, const char *bytes, size_t
 {
     size_t at = 0;
 
+    text_reserve(out, length);
     while (at < length && !decoder->ended) {
         if (!decoder->at_start && decoder->held == 0 && !decoder->only_dot) {
             size_t run = plain_run(bytes + at, length - at);

@@ -11,7 +11,7 @@
 #include "mail/queue/queue.h"
 #include "util/base/memory.h"
 
-enum { FLUSH_SIZE = 64 * 1024, SIZE_RECORD_DATA = 6 * 15 + 5 };
+enum { FLUSH_SIZE = 64 * 1024, SIZE_RECORD_DATA = 6 * 15 + 5, FIRST_ROOM = 12 * 1024 };
 
 struct message_writer {
     int fd;
@@ -40,7 +40,7 @@ struct message_writer *message_writer_new(int fd, size_t line_limit)
     assert(line_limit > 0 && line_limit <= RECORD_DATA_LIMIT);
     writer->fd = fd;
     writer->line_limit = line_limit;
-    text_reserve(&writer->buffer, 4096);
+    text_reserve(&writer->buffer, FIRST_ROOM);
     append_sizes(&writer->buffer, &writer->sizes);
     return writer;
 }

@@ -17,5 +17,6 @@ void task_suspend_uncancelled(void);
 void task_resume(struct task *task);
 void task_scheduler_start(void);
 void task_scheduler_end(void);
+void stream_buffers_end(void); /* gives back what streams keep at hand */
 
 #endif

@@ -68,6 +68,7 @@ void loop_end(void)
 {
     offload_end();
     task_scheduler_end();
+    stream_buffers_end();
     while (loop.signals != NULL) {
         struct loop_signal_watch *next = loop.signals->next;
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "util/base/memory.h"
+#include "util/task/internal.h"
 
 enum { SMALL_BUFFER = 16384, LARGE_BUFFER = 65536, WRITE_THRESHOLD = 16384, READS_A_TURN = 64 };
 
@@ -35,6 +36,39 @@ struct stream {
     void *transport_state;
 };
 
+/* ---- buffers ----
+ * A stream gives its buffer back whenever it waits, and takes one when something has come: a few are kept at hand for
+ * all streams of the process. */
+
+enum { SPARE_BUFFERS = 16 };
+
+static struct {
+    char *spare[SPARE_BUFFERS];
+    int count;
+} buffers;
+
+static char *small_buffer_take(void)
+{
+    return buffers.count > 0 ? buffers.spare[--buffers.count] : memory_resize(NULL, SMALL_BUFFER);
+}
+
+static void buffer_discard(struct buffer *buffer)
+{
+    if (buffer->capacity == SMALL_BUFFER && buffers.count < SPARE_BUFFERS)
+        buffers.spare[buffers.count++] = buffer->data;
+    else
+        free(buffer->data);
+    *buffer = (struct buffer){0};
+}
+
+void stream_buffers_end(void)
+{
+    while (buffers.count > 0)
+        free(buffers.spare[--buffers.count]);
+}
+
+/* ---- life ---- */
+
 struct stream *stream_new(int fd)
 {
     struct stream *stream = memory_new(sizeof *stream);
@@ -56,7 +90,7 @@ int stream_detach(struct stream *stream)
     if (stream->transport != NULL)
         stream->transport->close(stream->transport_state);
     task_watch_free(stream->watch);
-    free(stream->in.data);
+    buffer_discard(&stream->in);
     text_free(&stream->out);
     free(stream);
     return fd;
@@ -133,18 +167,19 @@ static void buffer_make_room(struct buffer *buffer)
         buffer->start = 0;
         buffer->end = used;
     }
-    if (used == buffer->capacity || (was_full && buffer->capacity < LARGE_BUFFER)) {
-        buffer->capacity = buffer->capacity == 0 ? SMALL_BUFFER : buffer->capacity * 4;
+    if (buffer->capacity == 0) {
+        buffer->capacity = SMALL_BUFFER;
+        buffer->data = small_buffer_take();
+    } else if (used == buffer->capacity || (was_full && buffer->capacity < LARGE_BUFFER)) {
+        buffer->capacity *= 4;
         buffer->data = memory_resize(buffer->data, buffer->capacity);
     }
 }
 
 static void buffer_release(struct buffer *buffer)
 {
-    if (buffer->start < buffer->end)
-        return;
-    free(buffer->data);
-    *buffer = (struct buffer){0};
+    if (buffer->start == buffer->end)
+        buffer_discard(buffer);
 }
 
 static ssize_t read_some(struct stream *stream, void *bytes, size_t length, bool *crosswise)

@@ -1,111 +1,78 @@
 #!/usr/bin/env python3
 """bench BUILD [ROW...] - Postern beside Debian's Postfix in the same run, as ratios.
 
-Each row runs both systems in turns (PAIRS times, 3 unless set) and prints the medians and their ratio. Generator and
-sink are Postfix's smtp-source and smtp-sink and count as part of the run. Needs root, for Postfix's instance.
+Each row runs both systems in turns (PAIRS times, 3 unless set) and prints the medians and their ratio. SCALE=0.5 halves the
+number of messages. A run of all rows is written into docs/measurements.md, between its two marks. Needs root, for
+Postfix's instance.
 """
 import os
+import platform
 import re
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 BUILD = Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
 os.environ["POSTERN_BUILD"] = str(BUILD)
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
-from harness.instance import Instance, new_directory, remove_directory  # noqa: E402
-from harness.waiting import free_port, wait_until  # noqa: E402
+from system import TUNING  # noqa: E402
+from rows import ROWS  # noqa: E402
 
-PAIRS = int(os.environ.get("PAIRS", "3"))
-TUNING = {"smtpd_client_connection_count_limit": "0", "in_flow_delay": "0", "smtpd_peername_lookup": "no",
-          "smtpd_forbid_unauth_pipelining": "no"}
+PAIRS, SCALE = int(os.environ.get("PAIRS", "3")), float(os.environ.get("SCALE", "1"))
+PAGE = Path(__file__).resolve().parents[2] / "docs/measurements.md"
 
 
-class CountingSink:
-    """smtp-sink, which prints how many messages it has taken."""
-
-    def __init__(self, port):
-        self.output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(["smtp-sink", "-u", "nobody", "-c", f"127.0.0.1:{port}", "4000"],
-                                        stdout=self.output, stderr=self.output)
-        time.sleep(0.4)
-
-    def count(self):
-        end = self.output.seek(0, 2)
-        self.output.seek(max(0, end - 120))
-        counts = re.findall(rb"mesg=(\d+)", self.output.read())
-        return int(counts[-1]) if counts else 0
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
+def measure(name):
+    """[(figure, Postern's median, Postfix's, ratio)]"""
+    _, row, _ = ROWS[name]
+    results = {"postern": [], "postfix": []}
+    for _ in range(PAIRS):
+        for mta in results:
+            results[mta].append(row(mta, SCALE))
+    figures = []
+    for figure in results["postern"][0]:
+        ours, theirs = (statistics.median(r[figure] for r in results[mta]) for mta in ("postern", "postfix"))
+        ratio = statistics.median(a[figure] / b[figure] if b[figure] else 0
+                                  for a, b in zip(results["postern"], results["postfix"]))
+        figures.append((figure, ours, theirs, ratio))
+    return figures
 
 
-def busy_seconds():
-    """Processor time of the whole machine, everything included."""
-    fields = open("/proc/stat").readline().split()
-    return sum(map(int, fields[1:4] + fields[6:8])) / os.sysconf("SC_CLK_TCK")
+def machine():
+    version = subprocess.run(["postconf", "-h", "mail_version"], check=True, capture_output=True, text=True).stdout.strip()
+    kind = subprocess.run(["stat", "-f", "-c", "%T", "/tmp"], capture_output=True, text=True).stdout.strip()
+    return (f"Postfix {version}; {os.cpu_count()} cores, Linux {platform.release()}, queues on {kind}; medians of {PAIRS} paired "
+            f"runs; both with {', '.join(f'{k} = {v}' for k, v in TUNING.items())}, everything else as shipped.")
 
 
-class Run:
-    def __init__(self, mta):
-        self.sink_port = free_port()
-        self.instance = Instance(new_directory(), TUNING | {"relayhost": f"[127.0.0.1]:{self.sink_port}"}, mta=mta)
-        self.sink = CountingSink(self.sink_port)
-        self.instance.start()
-
-    def close(self):
-        self.instance.stop()
-        self.sink.close()
-        remove_directory(self.instance.directory)
-
-    def through(self, messages, sessions, size, *options):
-        """Messages a second from the first connection to the last one in the sink; CPU milliseconds a message."""
-        before, cpu, start = self.sink.count(), busy_seconds(), time.monotonic()
-        subprocess.run(["smtp-source", *options, "-s", str(sessions), "-m", str(messages), "-l", str(size),
-                        "-f", "a@src.example", "-t", "b@dst.example", f"127.0.0.1:{self.instance.port}"],
-                       check=True, capture_output=True)
-        taken = time.monotonic() - start
-        wait_until(lambda: self.sink.count() - before >= messages, timeout=300, interval=0.01, what="all messages")
-        passed = time.monotonic() - start
-        return {"taken in, messages/s": messages / taken, "through, messages/s": messages / passed,
-                "CPU, ms/message": (busy_seconds() - cpu) * 1000 / messages}
-
-
-ROWS = {
-    "kept-4k": ("4 KiB, 20 kept-open sessions", lambda run: run.through(3000, 20, 4096, "-d")),
-    "new-4k": ("4 KiB, a new connection for each message", lambda run: run.through(2000, 20, 4096)),
-    "kept-100k": ("100 KB, 20 kept-open sessions", lambda run: run.through(500, 20, 100000, "-d")),
-    "one-client": ("4 KiB, one client, one message after another", lambda run: run.through(500, 1, 4096, "-d")),
-}
-
-
-def measure(mta, row):
-    run = Run(mta)
-    try:
-        run.through(200, 10, 1024, "-d")  # processes started, caches warm
-        return row(run)
-    finally:
-        run.close()
+def write_page(rows):
+    lines = ["| row | figure | Postern | Postfix | ratio | want |", "|---|---|---|---|---|---|"]
+    for name, figures in rows.items():
+        title, _, want = ROWS[name]
+        for index, (figure, ours, theirs, ratio) in enumerate(figures):
+            first = index == 0
+            lines.append(f"| {f'{name}: {title}' if first else ''} | {figure} | {ours:.2f} | {theirs:.2f} | {ratio:.2f} | "
+                         f"{want or '' if 'through' in figure or (first and want) else ''} |")
+    text = "<!-- bench -->\n" + machine() + "\n\n" + "\n".join(lines) + "\n<!-- /bench -->"
+    page = PAGE.read_text()
+    PAGE.write_text(re.sub(r"<!-- bench -->.*<!-- /bench -->", lambda match: text, page, flags=re.DOTALL))
 
 
 def main():
     names = sys.argv[2:] or list(ROWS)
-    subprocess.run(["postconf", "-h", "mail_version"], check=True, capture_output=True)
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        sys.exit(f"no row {', '.join(unknown)}; there are: {', '.join(ROWS)}")
+    print(machine())
+    rows = {}
     for name in names:
-        title, row = ROWS[name]
-        results = {"postern": [], "postfix": []}
-        for _ in range(PAIRS):
-            for mta in results:
-                results[mta].append(measure(mta, row))
-        print(f"\n{name}: {title}")
-        for figure in results["postern"][0]:
-            ours, theirs = (statistics.median(r[figure] for r in results[mta]) for mta in ("postern", "postfix"))
-            print(f"  {figure:24} Postern {ours:9.2f}   Postfix {theirs:9.2f}   ratio {ours / theirs:5.2f}")
+        rows[name] = measure(name)
+        print(f"\n{name}: {ROWS[name][0]}")
+        for figure, ours, theirs, ratio in rows[name]:
+            print(f"  {figure:32} Postern {ours:9.2f}   Postfix {theirs:9.2f}   ratio {ratio:5.2f}", flush=True)
+    if len(names) == len(ROWS):
+        write_page(rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,132 @@
+"""The rows of `make bench`: name -> (title, function of "postern" or "postfix" -> figures, want). A want is the ratio (or, with
+"max" before it, the figure of Postern) that the project has set itself."""
+import subprocess
+import time
+
+from harness.instance import USUAL_SERVICES
+from harness.smtp_client import SmtpClient
+from harness.waiting import wait_until
+from system import SlowSink, System
+
+SLOW_SECONDS, SLOW_SESSIONS = 0.2, 1000
+IDLE_SESSIONS = 5000
+# A destination for each number before the "b" of the recipient: a list of next hops is a queue of its own.
+BY_NUMBER = "regexp:{{/^%sb@/ smtp:[127.0.0.1]:{sink}, [127.0.1.1]:$$1}}"
+
+
+def with_limit(program, limit):
+    """master.cf with another process (or session) limit for a program's services."""
+    rows = [line.split() for line in USUAL_SERVICES.strip().splitlines()]
+    return [" ".join(row[:6] + [str(limit)] + row[7:] if row[7] == program else row) for row in rows]
+
+
+def relay(messages, sessions, size, *options):
+    def measure(mta, scale=1):
+        system = System(mta)
+        try:
+            system.through(200, 10, 1024, "-d")  # processes started, caches warm
+            return system.through(int(messages * scale), sessions, size, *options)
+        finally:
+            system.close()
+    return measure
+
+
+def fan_out(mta, scale=1):
+    """One message, 1,000 recipients, 100 destinations; smtp-source -r numbers the recipients."""
+    system = System(mta, {"transport_maps": BY_NUMBER % "[0-9]*([0-9][0-9])"})
+    try:
+        system.through(50, 10, 1024, "-d")
+        # The ten recipients of a destination go in one transaction.
+        figures = system.through(1, 1, 4096, "-r", "1000", arriving=100)
+        return {"recipients/s": figures["through, messages/s"] * 1000}
+    finally:
+        system.close()
+
+
+def many_destinations(mta, scale=1):
+    """1,000 messages to 1,000 destinations; smtp-source -N numbers the recipients."""
+    system = System(mta, {"transport_maps": BY_NUMBER % "([0-9]+)"})
+    try:
+        system.through(50, 10, 1024, "-d")
+        return system.through(1000, 20, 4096, "-d", "-N")
+    finally:
+        system.close()
+
+
+def slow_sink(mta, scale=1):
+    """Messages are taken in first, then delivered as fast as 1,000 deliveries at once can."""
+    messages = int(10000 * scale)
+    system = System(mta, {"default_destination_concurrency_limit": SLOW_SESSIONS, "defer_transports": "smtp",
+                          "initial_destination_concurrency": SLOW_SESSIONS, "minimal_backoff_time": "1s",
+                          "default_process_limit": 1000, "smtp_connection_cache_on_demand": "yes"},
+                    services=with_limit("smtp", SLOW_SESSIONS), sink=lambda port: SlowSink(port, SLOW_SECONDS))
+    try:
+        system.generate(messages, 20, 4096, "-d")
+        wait_until(lambda: len(system.instance.queue_files("deferred")) >= messages, timeout=120, what="all deferred")
+        system.instance.stop()
+        system.instance.set_main(defer_transports="")
+        system.instance.start()
+        start = time.monotonic()
+        system.instance.run("postqueue", "-f", check=True)
+        most = 0
+        while system.sink.count() < messages and time.monotonic() - start < 300:
+            time.sleep(0.2)
+            most = max(most, system.resident("smtp"))
+        rate = system.sink.count() / (time.monotonic() - start)
+        # Pipelined, a message on a kept connection costs two round trips, each of one pause.
+        return {"delivered, messages/s": rate, "of what is possible": rate / (SLOW_SESSIONS / (2 * SLOW_SECONDS)),
+                "KiB a delivery": most / SLOW_SESSIONS}
+    finally:
+        system.close()
+
+
+def submitted(mta, scale=1):
+    """sendmail, a process for each message."""
+    system = System(mta)
+    program = [f"{system.instance.main['command_directory']}/sendmail", "-C", str(system.instance.etc),
+               "-f", "a@src.example", "b@dst.example"]
+
+    def generate(messages, *unused):
+        for _ in range(messages):
+            subprocess.run(program, input=b"Subject: x\n\n" + b"body\n" * 20, check=True, env=system.instance.environment)
+
+    try:
+        generate(10)
+        wait_until(lambda: system.sink.count() >= 10, what="the first")
+        return system.through(int(300 * scale), 1, 0, generate=generate)
+    finally:
+        system.close()
+
+
+def idle_sessions(mta, scale=1):
+    """Sessions that have said EHLO and wait; then mail passes among them."""
+    sessions = IDLE_SESSIONS if mta == "postern" else 500  # a process each
+    system = System(mta, services=with_limit("smtpd", sessions + 100))
+    clients = []
+    try:
+        system.through(100, 10, 1024, "-d")
+        empty = system.resident("smtpd")
+        for _ in range(sessions):
+            client = SmtpClient(system.instance.port, timeout=60)
+            client.ehlo()
+            clients.append(client)
+        held = system.resident("smtpd") - empty
+        figures = system.through(500, 10, 4096, "-d")
+        return {"KiB a session": held / sessions, "through among them, messages/s": figures["through, messages/s"]}
+    finally:
+        for client in clients:
+            client.close()
+        system.close()
+
+
+ROWS = {
+    "kept-4k": ("4 KiB, 20 kept-open sessions", relay(4000, 20, 4096, "-d"), 5),
+    "new-4k": ("4 KiB, a new connection for each message", relay(3000, 20, 4096), 4),
+    "kept-100k": ("100 KB, 20 kept-open sessions", relay(800, 20, 100000, "-d"), 3),
+    "one-client": ("4 KiB, one client, one message after another", relay(600, 1, 4096, "-d"), 1.5),
+    "fan-out": ("one message to 1,000 recipients at 100 destinations", fan_out, 3),
+    "many-destinations": ("1,000 messages to 1,000 destinations", many_destinations, 3),
+    "slow-sink": ("a sink that takes 200 ms for each answer, 1,000 deliveries at once", slow_sink, 2),
+    "sendmail": ("submitted by sendmail, one process each", submitted, 1.5),
+    "idle-sessions": (f"{IDLE_SESSIONS} sessions open after EHLO (Postfix: 500)", idle_sessions, None),
+}

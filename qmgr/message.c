@@ -186,33 +186,60 @@ static size_t batch_size(const struct manager *manager)
     return left > least ? left : least;
 }
 
+/* Where they go is asked for all at once, then each is put in its place. */
+static void place_all(struct batch *batch, int fd, struct message_recipient *const *recipients, size_t count)
+{
+    struct message *message = batch->message;
+    const char *addresses[RESOLVE_AT_ONCE];
+
+    for (size_t i = 0; i < count; i++)
+        addresses[i] = recipients[i]->address;
+    if (count > 1 && *message->envelope.redirect == '\0')
+        resolve_client_prepare(message->manager->resolve, message->envelope.sender, addresses, count);
+    for (size_t i = 0; i < count; i++) {
+        struct resolve_reply reply;
+
+        if (is_double_bounce(message->manager, recipients[i]->address))
+            drop_double_bounce(message, fd, recipients[i]);
+        else if (resolve(message, recipients[i], &reply))
+            place(batch, recipients[i], &reply);
+    }
+}
+
+/* Reads the next recipients, up to `most`. More may be left. */
+static size_t read_recipients(struct message *message, struct recipient_reader *reader,
+                              struct message_recipient **recipients, size_t most)
+{
+    struct message_recipient *recipient = arena_alloc(message->arena, sizeof *recipient);
+    size_t count = 0;
+
+    while (count < most && recipient_reader_next(reader, message->arena, recipient)) {
+        if (recipient->offset <= message->last_offset)
+            continue;
+        message->last_offset = recipient->offset;
+        recipients[count++] = recipient;
+        recipient = arena_alloc(message->arena, sizeof *recipient);
+    }
+    return count;
+}
+
 /* Reads the next recipients, as many as may be in memory, and puts them on their way. */
 static void load_batch(struct message *message, int fd)
 {
     struct manager *manager = message->manager;
     struct batch batch = {.message = message, .open = map_new()};
     struct recipient_reader *reader = recipient_reader_new(fd, &message->envelope);
-    size_t limit = batch_size(manager), taken = 0;
-    struct message_recipient *recipient = arena_alloc(message->arena, sizeof *recipient);
+    struct message_recipient *recipients[RESOLVE_AT_ONCE];
+    size_t limit = batch_size(manager), taken = 0, count;
 
-    message->more_recipients = false;
-    while (recipient_reader_next(reader, message->arena, recipient)) {
-        struct resolve_reply reply;
+    do {
+        size_t most = limit - taken < RESOLVE_AT_ONCE ? limit - taken : RESOLVE_AT_ONCE;
 
-        if (recipient->offset <= message->last_offset)
-            continue;
-        if (taken == limit) {
-            message->more_recipients = true;
-            break;
-        }
-        taken++;
-        message->last_offset = recipient->offset;
-        if (is_double_bounce(manager, recipient->address))
-            drop_double_bounce(message, fd, recipient);
-        else if (resolve(message, recipient, &reply))
-            place(&batch, recipient, &reply);
-        recipient = arena_alloc(message->arena, sizeof *recipient);
-    }
+        count = read_recipients(message, reader, recipients, most);
+        place_all(&batch, fd, recipients, count);
+        taken += count;
+    } while (count == RESOLVE_AT_ONCE);
+    message->more_recipients = taken == limit; /* then there may be */
     recipient_reader_free(reader);
     manager->recipients += taken - message->in_memory;
     message->in_memory = taken;

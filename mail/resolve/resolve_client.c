@@ -5,7 +5,7 @@
 #include "util/base/map.h"
 #include "util/base/memory.h"
 
-enum { REMEMBERED_ANSWERS = 2000 };
+enum { REMEMBERED_ANSWERS = 2000, ASKING_AT_ONCE = 32 };
 #define REMEMBERED_TIME (30 * SECONDS)
 
 struct resolve_client {
@@ -90,4 +90,47 @@ bool resolve_client_ask(struct resolve_client *client, const char *sender, const
     if ((reply->flags & RESOLVE_FAILED) == 0)
         remember(client, key, reply);
     return true;
+}
+
+/* ---- many ---- */
+
+struct preparation {
+    struct resolve_client *client;
+    const char *sender;
+    const char *const *addresses;
+    size_t count, next, asking;
+    struct task_condition done;
+};
+
+static void run_preparation(void *argument)
+{
+    struct preparation *preparation = argument;
+    struct arena *arena = arena_new();
+
+    while (preparation->next < preparation->count) {
+        const char *address = preparation->addresses[preparation->next++];
+        struct resolve_reply reply;
+        struct error error;
+
+        arena_clear(arena);
+        resolve_client_ask(preparation->client, preparation->sender, address, arena, &reply, &error);
+    }
+    arena_free(arena);
+    if (--preparation->asking == 0)
+        task_condition_wake_one(&preparation->done);
+}
+
+void resolve_client_prepare(struct resolve_client *client, const char *sender, const char *const *addresses,
+                            size_t count)
+{
+    struct preparation preparation = {.client = client, .sender = sender, .addresses = addresses, .count = count};
+
+    if (map_count(client->answers) + count > REMEMBERED_ANSWERS)
+        forget_all(client);
+    task_condition_init(&preparation.done);
+    preparation.asking = count < ASKING_AT_ONCE ? count : ASKING_AT_ONCE;
+    for (size_t i = preparation.asking; i > 0; i--)
+        task_start(run_preparation, &preparation);
+    while (preparation.asking > 0)
+        task_condition_wait_on(&preparation.done);
 }

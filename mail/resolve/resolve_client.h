@@ -19,4 +19,10 @@ void resolve_client_free(struct resolve_client *client);
 bool resolve_client_ask(struct resolve_client *client, const char *sender, const char *address, struct arena *arena,
                         struct resolve_reply *reply, struct error *error);
 
+/* Asks for many addresses side by side, so that resolve_client_ask for each of them afterwards is answered from memory.
+ * What cannot be known now is asked for again then. `count` up to RESOLVE_AT_ONCE. */
+enum { RESOLVE_AT_ONCE = 500 };
+void resolve_client_prepare(struct resolve_client *client, const char *sender, const char *const *addresses,
+                            size_t count);
+
 #endif

@@ -16,6 +16,7 @@ PACKAGES  := libevent libevent_pthreads openssl lmdb libpcre2-8 libcares
 DEBIAN    := gcc make pkg-config libevent-dev libssl-dev liblmdb-dev libpcre2-dev libc-ares-dev
 DEBIAN_TEST := $(DEBIAN) libcmocka-dev python3-pytest
 DEBIAN_FUZZ := $(DEBIAN) clang libclang-rt-14-dev
+DEBIAN_BENCH := $(DEBIAN_TEST) postfix
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CPPFLAGS += -I. -I$(BUILD)/generated -D_GNU_SOURCE
@@ -49,7 +50,7 @@ help:
 #: make run            install what is missing, build, run a private instance and send mail through it
 #: make check          install what is missing, build with sanitizers, run all tests
 #: make check-peer     the scenarios of tests/system against Postern and against Debian's Postfix
-#: make bench          throughput beside Debian's Postfix
+#: make bench ROWS=kept-4k  speed beside Debian's Postfix, one row or all, into docs/measurements.md
 #: make fuzz SECONDS=60  run each fuzz target for so long
 #: make manual         write the manual pages into build/man
 #: make deb            build a Debian package into build/
@@ -149,9 +150,14 @@ check-peer: test-dependencies
 	@$(MAKE) --no-print-directory system
 	@bash tests/check-peer $(BUILD)
 
+$(BUILD)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
 bench: test-dependencies
-	@$(MAKE) --no-print-directory all
-	@python3 tests/bench/bench.py $(BUILD)
+	@sh conf/install-packages $(DEBIAN_BENCH)
+	@$(MAKE) --no-print-directory all $(BUILD)/bench/slow_sink
+	@python3 tests/bench/bench.py $(BUILD) $(ROWS)
 
 layers:
 	@sh tests/layers

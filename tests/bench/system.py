@@ -1,6 +1,6 @@
 """A mail system under load: an instance of either kind, a generator before it, a sink behind it.
 
-Generator and sink are Postfix's smtp-source and smtp-sink, but for the sink that takes its time (slow_sink.py). They count
+Generator and sink are Postfix's smtp-source and smtp-sink, but for the sink that takes its time (slow_sink.c). They count
 as part of the run. Needs root, for Postfix's instance.
 """
 import os
@@ -25,10 +25,10 @@ PATIENCE = 60  # seconds without the last message
 
 
 class CountingSink:
-    """smtp-sink, which prints how many messages it has taken."""
+    """smtp-sink, which prints how many messages it has taken. Its output is appended: reading must not move where it writes."""
 
     def __init__(self, port):
-        self.output = tempfile.TemporaryFile()
+        self.output = tempfile.TemporaryFile("a+b")
         self.process = subprocess.Popen(["smtp-sink", "-u", "nobody", "-c", f"127.0.0.1:{port}", "4000"],
                                         stdout=self.output, stderr=self.output)
         time.sleep(0.4)
@@ -45,11 +45,11 @@ class CountingSink:
 
 
 class SlowSink:
-    """slow_sink.py: waits before each answer."""
+    """slow_sink: waits before each answer."""
 
     def __init__(self, port, seconds):
-        self.output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([sys.executable, str(BENCH / "slow_sink.py"), str(port), str(seconds)],
+        self.output = tempfile.TemporaryFile("a+b")
+        self.process = subprocess.Popen([f"{os.environ['POSTERN_BUILD']}/bench/slow_sink", str(port), str(int(seconds * 1000))],
                                         stdout=self.output)
         time.sleep(0.4)
 

@@ -97,6 +97,29 @@ static void ask(struct call *call)
     assert_memory_equal(frame.body, "question", 8);
 }
 
+/* Who opened first may speak last: it had to wait until there was room. */
+static void speak_in_another_order(void *argument)
+{
+    struct peer *peer = argument;
+    struct channel *channel;
+    struct call *first, *second, *silent;
+    struct error error;
+
+    task_start(accept_and_serve, peer);
+    channel = channel_connect(peer->path, "echo", deadline_in(60 * SECONDS), &error);
+    assert_non_null(channel);
+    first = call_open(channel);
+    silent = call_open(channel);
+    second = call_open(channel);
+    ask(second);
+    call_close(silent);
+    ask(first);
+    call_close(first);
+    call_close(second);
+    channel_close(channel);
+    stop_when_alone(NULL);
+}
+
 static void leave_during_call(void *argument)
 {
     struct peer *peer = argument;
@@ -224,6 +247,12 @@ static void channel_carries_many_calls(void **unused)
     with_listener(call_many);
 }
 
+static void calls_speak_in_any_order(void **state)
+{
+    (void)state;
+    with_listener(speak_in_another_order);
+}
+
 static void channel_leaves_after_its_calls(void **unused)
 {
     (void)unused;
@@ -253,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(channel_carries_many_calls),
+        cmocka_unit_test(calls_speak_in_any_order),
         cmocka_unit_test(channel_leaves_after_its_calls),
         cmocka_unit_test(call_outlives_its_channel),
         cmocka_unit_test(channel_refuses_another_protocol),

@@ -7,7 +7,7 @@
 
 struct call *call_open(struct channel *channel)
 {
-    return channel_add_call(channel, ++channel->last_call);
+    return channel_add_call(channel, 0);
 }
 
 struct channel *call_channel(struct call *call)
@@ -25,6 +25,8 @@ static bool send_frame(struct call *call, uint16_t message, uint16_t flags, cons
             return false;
     if (channel->broken)
         return false;
+    if (call->number == 0) /* now, not before the wait: the peer takes numbers that grow for new ones */
+        call->number = ++channel->last_call;
     channel_append_frame(channel, call->number, message, flags, body, length);
     return true;
 }
@@ -89,7 +91,7 @@ void call_close(struct call *call)
 {
     struct channel *channel = call->channel;
 
-    if (!channel->broken && !call->we_ended) {
+    if (!channel->broken && !call->we_ended && call->number != 0) {
         channel_append_frame(channel, call->number, 0, FRAME_LAST, NULL, 0);
         channel_wake_writer(channel);
     }

@@ -20,7 +20,7 @@ struct queued_frame {
 struct call {
     struct link link; /* in its channel's calls */
     struct channel *channel;
-    uint32_t number;
+    uint32_t number; /* 0: nothing has been said in it */
     struct list frames;
     size_t waiting_bytes;
     struct queued_frame *current; /* what the last receive handed out */

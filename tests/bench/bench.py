@@ -24,19 +24,23 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/measurements.md"
 
 
 def measure(name):
-    """[(figure, Postern's median, Postfix's, ratio)]"""
-    _, row, _ = ROWS[name]
-    results = {"postern": [], "postfix": []}
+    """[(figure, Postern's median, Postfix's, ratio)], the latter two None in a row of Postern's own."""
+    row = ROWS[name]
+    results = {"postern": []} if row.alone else {"postern": [], "postfix": []}
     for _ in range(PAIRS):
         for mta in results:
-            results[mta].append(row(mta, SCALE))
+            results[mta].append(row.run(mta, SCALE))
     figures = []
     for figure in results["postern"][0]:
-        ours, theirs = (statistics.median(r[figure] for r in results[mta]) for mta in ("postern", "postfix"))
-        ratio = statistics.median(a[figure] / b[figure] if b[figure] else 0
-                                  for a, b in zip(results["postern"], results["postfix"]))
-        figures.append((figure, ours, theirs, ratio))
+        medians = [statistics.median(r[figure] for r in runs) for runs in results.values()]
+        ratio = None if row.alone else statistics.median(a[figure] / b[figure] if b[figure] else 0
+                                                         for a, b in zip(results["postern"], results["postfix"]))
+        figures.append((figure, medians[0], None if row.alone else medians[1], ratio))
     return figures
+
+
+def number(value):
+    return "" if value is None else f"{value:.2f}"
 
 
 def machine():
@@ -49,11 +53,11 @@ def machine():
 def write_page(rows):
     lines = ["| row | figure | Postern | Postfix | ratio | want |", "|---|---|---|---|---|---|"]
     for name, figures in rows.items():
-        title, _, want = ROWS[name]
+        want = number(ROWS[name].want)
         for index, (figure, ours, theirs, ratio) in enumerate(figures):
-            first = index == 0
-            lines.append(f"| {f'{name}: {title}' if first else ''} | {figure} | {ours:.2f} | {theirs:.2f} | {ratio:.2f} | "
-                         f"{want or '' if 'through' in figure or (first and want) else ''} |")
+            title = f"{name}: {ROWS[name].title}" if index == 0 else ""
+            lines.append(f"| {title} | {figure} | {number(ours)} | {number(theirs)} | {number(ratio)} | "
+                         f"{want if 'messages/s' in figure and 'taken in' not in figure else ''} |")
     text = "<!-- bench -->\n" + machine() + "\n\n" + "\n".join(lines) + "\n<!-- /bench -->"
     page = PAGE.read_text()
     PAGE.write_text(re.sub(r"<!-- bench -->.*<!-- /bench -->", lambda match: text, page, flags=re.DOTALL))
@@ -68,9 +72,9 @@ def main():
     rows = {}
     for name in names:
         rows[name] = measure(name)
-        print(f"\n{name}: {ROWS[name][0]}")
+        print(f"\n{name}: {ROWS[name].title}")
         for figure, ours, theirs, ratio in rows[name]:
-            print(f"  {figure:32} Postern {ours:9.2f}   Postfix {theirs:9.2f}   ratio {ratio:5.2f}", flush=True)
+            print(f"  {figure:32} Postern {number(ours):>9}   Postfix {number(theirs):>9}   ratio {number(ratio):>5}", flush=True)
     if len(names) == len(ROWS):
         write_page(rows)
 

@@ -1,25 +1,25 @@
-"""The rows of `make bench`: name -> (title, function of "postern" or "postfix" -> figures, want). A want is the ratio (or, with
-"max" before it, the figure of Postern) that the project has set itself."""
+"""The rows of `make bench`."""
 import subprocess
 import time
+from dataclasses import dataclass
 
 from harness.instance import USUAL_SERVICES
 from harness.smtp_client import SmtpClient
-from harness.waiting import wait_until
+from harness.waiting import free_port, wait_until
 from system import SlowSink, System
 
 SLOW_SECONDS, SLOW_SESSIONS = 0.2, 1000
 IDLE_SESSIONS = 5000
-RECIPIENTS = 1000
+RECIPIENTS = 1000  # and more of them, for smtp-source -N goes on counting
 
 
-def numbered(mta, destinations):
+def numbered(mta, destinations, more=""):
     """A system that sends recipient number n (smtp-source writes "nb@dst.example") to destination n modulo so many. A list of
     next hops is a queue of its own, though its first host is the same for all."""
     system = System(mta)
     table = system.instance.directory / "transport"
     table.write_text("".join(f"{n}b@dst.example smtp:[127.0.0.1]:{system.sink_port}, [127.0.1.1]:{10000 + n % destinations}\n"
-                             for n in range(RECIPIENTS + 1)))
+                             for n in range(10 * RECIPIENTS)) + more)
     system.instance.set_main(transport_maps=f"texthash:{table}")
     system.instance.stop()
     system.instance.start()
@@ -130,14 +130,54 @@ def idle_sessions(mta, scale=1):
         system.close()
 
 
+def dead_destination(mta, scale=1):
+    """100 destinations, alone and then beside a dead one that many messages wait for."""
+    waiting = int(50000 * scale)
+    system = numbered(mta, 100, f"dead@dst.example smtp:[127.0.0.1]:{free_port()}\n")
+    try:
+        alone = system.through(3000, 20, 4096, "-d", "-N")["through, messages/s"]
+        system.generate(waiting, 20, 1024, "-d", recipient="dead@dst.example")
+        wait_until(lambda: not system.instance.queue_files("incoming") and not system.instance.queue_files("active"),
+                   timeout=600, interval=0.5, what="the dead destination's messages to be put by")
+        beside = system.through(3000, 20, 4096, "-d", "-N")["through, messages/s"]
+        return {"through alone, messages/s": alone, "through beside it, messages/s": beside, "of what it was": beside / alone}
+    finally:
+        system.close()
+
+
+def isolation(mta, scale=1):
+    """sessions_per_process: how many share a process."""
+    figures = {}
+    for count in (1, 10, 100):
+        system = System(mta, {"sessions_per_process": count})
+        try:
+            system.through(200, 10, 1024, "-d")
+            run = system.through(int(3000 * scale), 20, 4096, "-d")
+            figures[f"through with {count}, messages/s"] = run["through, messages/s"]
+            figures[f"CPU with {count}, ms/message"] = run["CPU, ms/message"]
+        finally:
+            system.close()
+    return figures
+
+
+@dataclass
+class Row:
+    title: str
+    run: callable        # of "postern" or "postfix", and a scale
+    want: float = None   # the ratio that the project has set itself
+    alone: bool = False  # Postern's own
+
+
 ROWS = {
-    "kept-4k": ("4 KiB, 20 kept-open sessions", relay(4000, 20, 4096, "-d"), 5),
-    "new-4k": ("4 KiB, a new connection for each message", relay(3000, 20, 4096), 4),
-    "kept-100k": ("100 KB, 20 kept-open sessions", relay(800, 20, 100000, "-d"), 3),
-    "one-client": ("4 KiB, one client, one message after another", relay(600, 1, 4096, "-d"), 1.5),
-    "fan-out": ("a message to 1,000 recipients at 100 destinations, four times", fan_out, 3),
-    "many-destinations": ("1,000 messages to 1,000 destinations", many_destinations, 3),
-    "slow-sink": ("a sink that takes 200 ms for each answer, 1,000 deliveries at once", slow_sink, 2),
-    "sendmail": ("submitted by sendmail, one process each", submitted, 1.5),
-    "idle-sessions": (f"{IDLE_SESSIONS} sessions open after EHLO (Postfix: 500)", idle_sessions, None),
+    "kept-4k": Row("4 KiB, 20 kept-open sessions", relay(4000, 20, 4096, "-d"), 5),
+    "new-4k": Row("4 KiB, a new connection for each message", relay(3000, 20, 4096), 4),
+    "kept-100k": Row("100 KB, 20 kept-open sessions", relay(800, 20, 100000, "-d"), 3),
+    "one-client": Row("4 KiB, one client, one message after another", relay(600, 1, 4096, "-d"), 1.5),
+    "fan-out": Row("a message to 1,000 recipients at 100 destinations, four times", fan_out, 3),
+    "many-destinations": Row("1,000 messages to 1,000 destinations", many_destinations, 3),
+    "slow-sink": Row("a sink that takes 200 ms for each answer, 1,000 deliveries at once", slow_sink, 2),
+    "sendmail": Row("submitted by sendmail, one process each", submitted, 1.5),
+    "idle-sessions": Row(f"{IDLE_SESSIONS} sessions open after EHLO (Postfix: 500)", idle_sessions),
+    "dead-destination": Row("100 destinations beside a dead one with 50,000 messages", dead_destination),
+    "isolation": Row("4 KiB, 20 kept-open sessions, by sessions_per_process", isolation, alone=True),
 }

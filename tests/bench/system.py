@@ -96,9 +96,9 @@ class System:
         pids = self.instance.processes() | {self.sink.process.pid: Path(self.sink.process.args[0]).name}
         return {(pid, name): usage(pid) for pid, name in pids.items()}
 
-    def generate(self, messages, sessions, size, *options):
+    def generate(self, messages, sessions, size, *options, recipient="b@dst.example"):
         subprocess.run(["smtp-source", *options, "-s", str(sessions), "-m", str(messages), "-l", str(size),
-                        "-f", "a@src.example", "-t", "b@dst.example", f"127.0.0.1:{self.instance.port}"],
+                        "-f", "a@src.example", "-t", recipient, f"127.0.0.1:{self.instance.port}"],
                        check=True, capture_output=True)
 
     def through(self, messages, sessions, size, *options, generate=None, arriving=None):

@@ -3,13 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "util/base/crew.h"
 #include "util/base/list.h"
 #include "util/base/log.h"
 #include "util/task/internal.h"
@@ -100,18 +100,6 @@ static void pool_start(void)
     pool.watch = loop_watch_new(pool.wake_fd, LOOP_READ, jobs_finished, NULL);
 }
 
-/* Signals are the loop's business: workers start with all of them blocked. */
-static void add_worker(void)
-{
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&pool.threads[pool.started], NULL, worker, NULL) == 0)
-        pool.started++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
 void offload_run(offload_fn *function, void *argument)
 {
     struct job job = {.function = function, .argument = argument, .task = task_current()};
@@ -120,8 +108,9 @@ void offload_run(offload_fn *function, void *argument)
         pool_start();
     pthread_mutex_lock(&pool.lock);
     list_append(&pool.waiting, &job.link);
-    if ((size_t)pool.idle < pool.waiting.count && pool.started < pool.limit)
-        add_worker();
+    if ((size_t)pool.idle < pool.waiting.count && pool.started < pool.limit &&
+        crew_start_thread(&pool.threads[pool.started], worker, NULL))
+        pool.started++;
     pthread_cond_signal(&pool.work);
     pthread_mutex_unlock(&pool.lock);
     if (pool.started == 0) { /* no thread to be had: do it here */

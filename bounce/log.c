@@ -89,18 +89,21 @@ bool bounce_log_read(struct bouncer *bouncer, const char *queue_id, enum bounce_
 {
     char path[QUEUE_PATH_SIZE];
     struct bounce_append entry, *grown = NULL;
-    FILE *log = fopen(queue_path(bouncer->layout, bouncer->log_queue, queue_id, path), "re");
+    struct delivery_log log;
+    int fd = open(queue_path(bouncer->layout, bouncer->log_queue, queue_id, path), O_RDONLY | O_CLOEXEC);
+    bool readable = fd >= 0 && delivery_log_read(fd, arena, &log);
 
+    if (fd >= 0)
+        close(fd);
     *entries = (struct bounce_entries){0};
-    if (log == NULL)
+    if (!readable)
         return false;
-    while (delivery_log_next(log, arena, &entry)) {
+    while (delivery_log_next(&log, arena, &entry)) {
         if (!concerns(&entry, kind))
             continue;
         grown = memory_resize(grown, (entries->count + 1) * sizeof *grown);
         grown[entries->count++] = entry;
     }
-    fclose(log);
     if (entries->count > 0) {
         entries->items = arena_alloc(arena, entries->count * sizeof *grown);
         memcpy(entries->items, grown, entries->count * sizeof *grown);

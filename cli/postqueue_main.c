@@ -31,7 +31,7 @@ enum mode {
 
 enum { OPTION_OLDEST = SELECT_END, OPTION_TOP, OPTION_JSON, OPTION_SUSPEND, OPTION_FOR, OPTION_RESUME, OPTION_SUSPENDED };
 
-enum { TOP_ROWS = 10 };
+enum { TOP_ROWS = 10, OUTPUT_SIZE = 64 * 1024 };
 
 static const struct option long_options[] = {
     QUEUE_SELECTION_OPTIONS,
@@ -237,6 +237,7 @@ int main(int argc, char **argv)
     take_word(&request, argc - optind, argv + optind);
     queue_command_configure(&command, request.directory);
     queue_command_enter_queue(&command);
+    setvbuf(stdout, NULL, _IOFBF, OUTPUT_SIZE);
     run(&command, &request);
     queue_selection_free(request.selection);
     queue_command_end(&command);

@@ -176,6 +176,7 @@ int main(int argc, char **argv)
     struct queue_command command;
     struct request request = {.selection = queue_selection_new()};
     struct queue_operation_counts counts = {0};
+    struct queue_lister *lister;
     bool asked = false;
     int option;
 
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
     if (!asked && request.repair == 0)
         request.repair = REPAIR_PURGE | REPAIR_STRUCTURE;
     queue_repair(&command, request.repair, request.scope.queues, &counts);
+    request.scope.lister = lister = queue_lister_new(command.layout);
     for (size_t i = 0; i < OPERATION_KINDS; i++)
         fulfil(&command, (enum queue_operation_kind)i, &request, &counts);
     report_all(&request, &counts);
@@ -203,6 +205,7 @@ int main(int argc, char **argv)
         tell_services(&command.mail, &counts);
     for (size_t i = 0; i < OPERATION_KINDS; i++)
         free(request.wishes[i].ids);
+    queue_lister_free(lister);
     queue_selection_free(request.selection);
     queue_command_end(&command);
     return 0;

@@ -59,38 +59,20 @@ struct collection {
     const char **ids;
     size_t count, room;
     const struct queue_listing *print;
-    bool deferred; /* the message at hand */
 };
 
-static bool collect_entry(void *context, const struct queue_entry *entry)
+static bool collect_message(void *context, const struct listed_message *message)
 {
     struct collection *collection = context;
 
-    collection->deferred = string_equal(entry->queue_name, QUEUE_DEFERRED);
-    if (!collection->deferred)
+    if (!string_equal(message->queue_name, QUEUE_DEFERRED))
         return true;
     if (collection->count == collection->room) {
         collection->room = collection->room > 0 ? 2 * collection->room : IDS_A_QUESTION;
         collection->ids = memory_resize(collection->ids, collection->room * sizeof *collection->ids);
     }
-    collection->ids[collection->count++] = arena_copy(collection->arena, entry->queue_id);
-    return collection->print == NULL || collection->print->entry(collection->print->context, entry);
-}
-
-static bool collect_recipient(void *context, const struct queue_entry_recipient *recipient)
-{
-    const struct collection *collection = context;
-
-    return collection->print == NULL || !collection->deferred ||
-           collection->print->recipient(collection->print->context, recipient);
-}
-
-static bool collect_end(void *context)
-{
-    const struct collection *collection = context;
-
-    return collection->print == NULL || !collection->deferred ||
-           collection->print->entry_end(collection->print->context);
+    collection->ids[collection->count++] = arena_copy(collection->arena, message->queue_id);
+    return collection->print == NULL || collection->print->message(collection->print->context, message);
 }
 
 static void deliver(const struct queue_command *command, const struct collection *collection)
@@ -116,7 +98,7 @@ static void flush_selected(const struct queue_command *command, const struct que
                                 .suspended = none};
     const struct queue_listing to_print = queue_print_listing(&print);
     struct collection collection = {.arena = arena_new()};
-    const struct queue_listing listing = {collect_entry, collect_recipient, collect_end, &collection};
+    const struct queue_listing listing = {collect_message, &collection};
 
     if (queue_selection_is_dry(selection))
         collection.print = &to_print;

@@ -7,17 +7,8 @@
 #include <stddef.h>
 
 #include "cli/queue_command.h"
+#include "cli/queue_deed.h"
 #include "cli/queue_selection.h"
-
-enum queue_operation_kind {
-    OPERATION_REQUEUE,
-    OPERATION_DELETE,
-    OPERATION_EXPIRE,
-    OPERATION_EXPIRE_RELEASE, /* and out of hold */
-    OPERATION_HOLD,
-    OPERATION_RELEASE,
-    OPERATION_KINDS,
-};
 
 /* How many messages something was done to. */
 struct queue_operation_counts {
@@ -28,6 +19,7 @@ struct queue_operation_counts {
 struct queue_operation_scope {
     const char *const *queues;               /* where to look, NULL for the usual ones of the operation; NULL ends */
     const struct queue_selection *selection; /* a dry one: messages are only listed and counted */
+    const struct queue_lister *lister;
 };
 
 /* Logs a line when something was done. A message that is being delivered is not requeued; what else is done to one

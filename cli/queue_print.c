@@ -31,9 +31,8 @@ static void print_header(bool long_ids)
         puts("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------");
 }
 
-static bool text_entry(void *context, const struct queue_entry *entry)
+static void text_entry(struct queue_print *print, const struct listed_message *entry)
 {
-    struct queue_print *print = context;
     time_t when = (time_t)entry->arrival_time;
     char id[QUEUE_ID_SIZE + 2], stamp[64] = "";
     const char *mark = string_equal(entry->queue_name, QUEUE_ACTIVE) ? "*"
@@ -54,12 +53,10 @@ static bool text_entry(void *context, const struct queue_entry *entry)
         printf("%-17s %8lld %19.19s %s\n", id, (long long)entry->size, stamp, entry->sender);
     else
         printf("%-11s %7lld %20.20s %s\n", id, (long long)entry->size, stamp, entry->sender);
-    return true;
 }
 
-static bool text_recipient(void *context, const struct queue_entry_recipient *recipient)
+static void text_recipient(struct queue_print *print, const struct listed_recipient *recipient)
 {
-    struct queue_print *print = context;
     bool known = *recipient->reason != '\0';
     const char *reason = known ? recipient->reason : "reason unavailable";
     int indent = REASON_COLUMN - (int)strlen(reason);
@@ -70,12 +67,13 @@ static bool text_recipient(void *context, const struct queue_entry_recipient *re
     text_clear(&print->reason);
     text_append(&print->reason, recipient->reason);
     printf("%*s%s\n", print->long_ids ? LONG_COLUMN : SHORT_COLUMN, "", recipient->address);
-    return true;
 }
 
-static bool text_end(void *context)
+static bool text_message(void *context, const struct listed_message *message)
 {
-    (void)context;
+    text_entry(context, message);
+    for (size_t i = 0; i < message->recipient_count; i++)
+        text_recipient(context, &message->recipients[i]);
     return ferror(stdout) == 0;
 }
 
@@ -106,12 +104,8 @@ void queue_print_member(const char *name, const char *value)
     print_string(value);
 }
 
-static bool json_entry(void *context, const struct queue_entry *entry)
+static void json_entry(const struct listed_message *entry)
 {
-    struct queue_print *print = context;
-
-    print->messages++;
-    print->recipients = 0;
     putchar('{');
     queue_print_member("queue_name", entry->queue_name);
     fputs(", ", stdout);
@@ -120,7 +114,6 @@ static bool json_entry(void *context, const struct queue_entry *entry)
            (long long)entry->size, entry->forced_expire ? "true" : "false");
     queue_print_member("sender", entry->sender);
     fputs(", \"recipients\": [", stdout);
-    return true;
 }
 
 static const char *lowered_domain(const char *address, char domain[DOMAIN_SIZE])
@@ -130,12 +123,11 @@ static const char *lowered_domain(const char *address, char domain[DOMAIN_SIZE])
     return domain;
 }
 
-static bool json_recipient(void *context, const struct queue_entry_recipient *recipient)
+static void json_recipient(const struct queue_print *print, const struct listed_recipient *recipient)
 {
-    struct queue_print *print = context;
     char domain[DOMAIN_SIZE];
 
-    fputs(print->recipients++ > 0 ? ", {" : "{", stdout);
+    putchar('{');
     if (*recipient->original != '\0' && !string_equal(recipient->original, recipient->address)) {
         queue_print_member("orig_address", recipient->original);
         fputs(", ", stdout);
@@ -149,21 +141,25 @@ static bool json_recipient(void *context, const struct queue_entry_recipient *re
     if (map_get(print->suspended, lowered_domain(recipient->address, domain)) != NULL)
         fputs(", \"suspended\": true", stdout);
     putchar('}');
-    return true;
 }
 
-static bool json_end(void *context)
+static bool json_message(void *context, const struct listed_message *message)
 {
-    (void)context;
+    struct queue_print *print = context;
+
+    print->messages++;
+    json_entry(message);
+    for (size_t i = 0; i < message->recipient_count; i++) {
+        fputs(i > 0 ? ", " : "", stdout);
+        json_recipient(print, &message->recipients[i]);
+    }
     puts("]}");
     return ferror(stdout) == 0;
 }
 
 struct queue_listing queue_print_listing(struct queue_print *print)
 {
-    if (print->json)
-        return (struct queue_listing){json_entry, json_recipient, json_end, print};
-    return (struct queue_listing){text_entry, text_recipient, text_end, print};
+    return (struct queue_listing){print->json ? json_message : text_message, print};
 }
 
 void queue_print_end(struct queue_print *print)

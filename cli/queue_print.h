@@ -16,11 +16,10 @@ struct queue_print {
     const struct map *suspended; /* domains to struct queue_suspension (queue_suspend.h) */
     size_t messages;
     int64_t bytes;
-    size_t recipients;  /* of the message at hand */
     struct text reason; /* of the recipient before */
 };
 
-/* Callbacks that print to stdout. */
+/* Prints to stdout. */
 struct queue_listing queue_print_listing(struct queue_print *print);
 
 /* After the last message: the totals. */

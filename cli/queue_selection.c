@@ -115,21 +115,16 @@ bool queue_selection_needs_files(const struct queue_selection *selection)
 
 /* ---- matching ---- */
 
-static bool suits(const struct pattern *pattern, const char *string)
+static bool suits(const struct pattern *pattern, const char *string, struct error *failure)
 {
-    return pattern == NULL || pattern_matches(pattern, string);
+    return pattern == NULL || pattern_matches(pattern, string, failure);
 }
 
-static bool client_suits(const struct queue_selection *selection, const struct queue_entry *entry)
+static bool client_suits(const struct queue_selection *selection, const struct listed_message *message,
+                         struct error *failure)
 {
-    return selection->client == NULL || pattern_matches(selection->client, entry->client_name) ||
-           pattern_matches(selection->client, entry->client_address);
-}
-
-static bool entry_suits(const struct queue_selection *selection, const struct queue_entry *entry)
-{
-    return entry->arrival_time <= selection->arrived_before && entry->size > selection->larger &&
-           suits(selection->sender, entry->sender) && client_suits(selection, entry);
+    return selection->client == NULL || pattern_matches(selection->client, message->client_name, failure) ||
+           pattern_matches(selection->client, message->client_address, failure);
 }
 
 const char *queue_selection_domain(const char *address)
@@ -139,101 +134,23 @@ const char *queue_selection_domain(const char *address)
     return at != NULL ? at + 1 : "";
 }
 
-static bool recipient_suits(const struct queue_selection *selection, const struct queue_entry_recipient *recipient)
+static bool recipient_suits(const struct queue_selection *selection, const struct listed_recipient *recipient,
+                            struct error *failure)
 {
-    return suits(selection->recipient, recipient->address) &&
-           suits(selection->domain, queue_selection_domain(recipient->address)) &&
-           suits(selection->reason, recipient->reason);
+    return suits(selection->recipient, recipient->address, failure) &&
+           suits(selection->domain, queue_selection_domain(recipient->address), failure) &&
+           suits(selection->reason, recipient->reason, failure);
 }
 
-/* ---- passing on ---- */
-
-void queue_filter_start(struct queue_filter *filter, const struct queue_selection *selection,
-                        const struct queue_listing *target)
+bool queue_selection_suits(const struct queue_selection *selection, const struct listed_message *message,
+                           struct error *failure)
 {
-    *filter = (struct queue_filter){.selection = selection, .target = target, .arena = arena_new()};
-}
+    bool suitable = any_recipient_will_do(selection);
 
-void queue_filter_end(struct queue_filter *filter)
-{
-    arena_free(filter->arena);
-    free(filter->recipients);
-}
-
-static bool filter_entry(void *context, const struct queue_entry *entry)
-{
-    struct queue_filter *filter = context;
-
-    arena_clear(filter->arena);
-    filter->count = 0;
-    filter->possible = entry_suits(filter->selection, entry);
-    filter->matched = filter->possible && any_recipient_will_do(filter->selection);
-    if (!filter->possible)
-        return true;
-    filter->entry = *entry;
-    filter->entry.queue_name = arena_copy(filter->arena, entry->queue_name);
-    filter->entry.queue_id = arena_copy(filter->arena, entry->queue_id);
-    filter->entry.sender = arena_copy(filter->arena, entry->sender);
-    filter->entry.client_name = filter->entry.client_address = "";
-    return true;
-}
-
-static bool filter_recipient(void *context, const struct queue_entry_recipient *recipient)
-{
-    struct queue_filter *filter = context;
-
-    if (!filter->possible)
-        return true;
-    filter->matched = filter->matched || recipient_suits(filter->selection, recipient);
-    if (filter->count == filter->room) {
-        filter->room = filter->room > 0 ? 2 * filter->room : 16;
-        filter->recipients = memory_resize(filter->recipients, filter->room * sizeof *filter->recipients);
-    }
-    filter->recipients[filter->count++] = (struct queue_entry_recipient){
-        .original = arena_copy(filter->arena, recipient->original),
-        .address = arena_copy(filter->arena, recipient->address),
-        .log_class = arena_copy(filter->arena, recipient->log_class),
-        .reason = arena_copy(filter->arena, recipient->reason),
-    };
-    return true;
-}
-
-static bool filter_entry_end(void *context)
-{
-    struct queue_filter *filter = context;
-    const struct queue_listing *target = filter->target;
-
-    if (!filter->matched)
-        return true;
-    filter->selected++;
-    if (target == NULL)
-        return true;
-    if (!target->entry(target->context, &filter->entry))
+    if (message->arrival_time > selection->arrived_before || message->size <= selection->larger ||
+        !suits(selection->sender, message->sender, failure) || !client_suits(selection, message, failure))
         return false;
-    for (size_t i = 0; i < filter->count; i++)
-        if (!target->recipient(target->context, &filter->recipients[i]))
-            return false;
-    return target->entry_end(target->context);
-}
-
-struct queue_listing queue_filter_listing(struct queue_filter *filter)
-{
-    return (struct queue_listing){filter_entry, filter_recipient, filter_entry_end, filter};
-}
-
-bool queue_selection_has(const struct queue_selection *selection, const struct queue_layout *layout,
-                         const char *queue, const char *id)
-{
-    struct queue_filter filter;
-    struct queue_listing listing;
-    bool has;
-
-    if (queue_selection_is_empty(selection))
-        return true;
-    queue_filter_start(&filter, selection, NULL);
-    listing = queue_filter_listing(&filter);
-    queue_listing_file(layout, &listing, queue, id);
-    has = filter.selected > 0;
-    queue_filter_end(&filter);
-    return has;
+    for (size_t i = 0; !suitable && i < message->recipient_count; i++)
+        suitable = recipient_suits(selection, &message->recipients[i], failure);
+    return suitable;
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 #include "mail/queue/queue_listing.h"
-#include "util/base/arena.h"
+#include "util/base/error.h"
 
 /* getopt_long's rows and what it returns for them. */
 enum queue_selection_option {
@@ -41,30 +41,9 @@ bool queue_selection_is_dry(const struct queue_selection *selection);
 /* Does it ask for what showq does not tell? */
 bool queue_selection_needs_files(const struct queue_selection *selection);
 
-/* ---- passing on what is selected ---- */
-
-/* Stands between a source of entries and whoever wants those that are selected: they get a message with all its
- * recipients. */
-struct queue_filter {
-    const struct queue_selection *selection;
-    const struct queue_listing *target;
-    struct arena *arena;
-    struct queue_entry entry;
-    struct queue_entry_recipient *recipients;
-    size_t count, room;
-    bool possible; /* the message itself is as it should be */
-    bool matched;  /* and so is a recipient */
-    size_t selected;
-};
-
-void queue_filter_start(struct queue_filter *filter, const struct queue_selection *selection,
-                        const struct queue_listing *target);
-struct queue_listing queue_filter_listing(struct queue_filter *filter);
-void queue_filter_end(struct queue_filter *filter);
-
-/* Is the message in this file selected? */
-bool queue_selection_has(const struct queue_selection *selection, const struct queue_layout *layout,
-                         const char *queue, const char *id);
+/* Is the message selected? Runs in any thread. failure tells of an expression that could not be matched. */
+bool queue_selection_suits(const struct queue_selection *selection, const struct listed_message *message,
+                           struct error *failure);
 
 /* The recipient's domain, "" when it has none. */
 const char *queue_selection_domain(const char *address);

@@ -79,7 +79,7 @@ static void count(struct queue_tally *tally, const char *key, const char *reason
 }
 
 /* No domain is longer than 255 bytes (RFC 1035 section 2.3.4). */
-static void count_domain(struct queue_tally *tally, const struct queue_entry_recipient *recipient)
+static void count_domain(struct queue_tally *tally, const struct listed_recipient *recipient)
 {
     char domain[256];
 
@@ -89,40 +89,33 @@ static void count_domain(struct queue_tally *tally, const struct queue_entry_rec
         count(tally, *domain != '\0' ? domain : "-", recipient->reason);
 }
 
-static bool tally_entry(void *context, const struct queue_entry *entry)
+static void tally_recipient(struct queue_tally *tally, const struct listed_recipient *recipient)
 {
-    struct queue_tally *tally = context;
-
-    tally->messages++;
-    tally->size = entry->size;
-    tally->arrival_time = entry->arrival_time;
-    if (tally->key == TALLY_SENDER)
-        count(tally, entry->sender, "");
-    return true;
-}
-
-static bool tally_recipient(void *context, const struct queue_entry_recipient *recipient)
-{
-    struct queue_tally *tally = context;
-
     if (tally->key == TALLY_RECIPIENT)
         count(tally, recipient->address, "");
     else if (tally->key == TALLY_DOMAIN)
         count_domain(tally, recipient);
     else if (tally->key == TALLY_REASON && *recipient->reason != '\0')
         count(tally, recipient->reason, "");
-    return true;
 }
 
-static bool tally_entry_end(void *context)
+static bool tally_message(void *context, const struct listed_message *message)
 {
-    (void)context;
+    struct queue_tally *tally = context;
+
+    tally->messages++;
+    tally->size = message->size;
+    tally->arrival_time = message->arrival_time;
+    if (tally->key == TALLY_SENDER)
+        count(tally, message->sender, "");
+    for (size_t i = 0; i < message->recipient_count; i++)
+        tally_recipient(tally, &message->recipients[i]);
     return true;
 }
 
 struct queue_listing queue_tally_listing(struct queue_tally *tally)
 {
-    return (struct queue_listing){tally_entry, tally_recipient, tally_entry_end, tally};
+    return (struct queue_listing){tally_message, tally};
 }
 
 /* ---- printing ---- */

@@ -20,15 +20,13 @@ struct resumption {
 static bool waits_for_it(const struct resumption *resumption, const char *id, struct arena *arena)
 {
     int fd = queue_file_open(resumption->manager->layout, QUEUE_DEFER, id, O_RDONLY);
-    FILE *log = fd >= 0 ? fdopen(fd, "r") : NULL;
+    struct delivery_log log;
     struct bounce_append entry;
-    bool found = false;
+    bool readable = fd >= 0 && delivery_log_read(fd, arena, &log), found = false;
 
-    while (log != NULL && !found && delivery_log_next(log, arena, &entry))
+    while (readable && !found && delivery_log_next(&log, arena, &entry))
         found = string_starts(entry.reason, resumption->words);
-    if (log != NULL)
-        fclose(log);
-    else if (fd >= 0)
+    if (fd >= 0)
         close(fd);
     return found;
 }

@@ -1,50 +1,88 @@
 /* showq - lists the queue for postqueue and for monitoring tools (contracts of public/showq). */
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "mail/queue/queue_listing.h"
+#include "mail/queue/queue_sweep.h"
 #include "mail/service/service.h"
-#include "util/base/memory.h"
+#include "util/base/text.h"
 
-static bool write_string(struct stream *stream, const char *string)
+/* The list for one client. */
+struct report {
+    const struct queue_lister *lister;
+    struct stream *stream;
+};
+
+static void append_string(struct text *out, const char *string)
 {
-    return stream_write(stream, string, strlen(string) + 1) == STREAM_OK;
+    text_append_bytes(out, string, strlen(string) + 1);
 }
 
-static bool write_attribute(struct stream *stream, const char *name, const char *value)
+static void append_attribute(struct text *out, const char *name, const char *value)
 {
-    return write_string(stream, name) && write_string(stream, value);
+    append_string(out, name);
+    append_string(out, value);
 }
 
-static bool write_number(struct stream *stream, const char *name, int64_t value)
+static void append_number(struct text *out, const char *name, int64_t value)
 {
-    return write_string(stream, name) && stream_print(stream, "%lld", (long long)value) == STREAM_OK &&
-           write_string(stream, "");
+    char digits[24];
+
+    snprintf(digits, sizeof digits, "%lld", (long long)value);
+    append_attribute(out, name, digits);
 }
 
-static bool write_entry(void *context, const struct queue_entry *entry)
+static void append_message(struct text *out, const struct listed_message *message)
 {
-    struct stream *stream = context;
-
-    return write_attribute(stream, "queue_name", entry->queue_name) &&
-           write_attribute(stream, "queue_id", entry->queue_id) && write_number(stream, "time", entry->arrival_time) &&
-           write_number(stream, "size", entry->size) && write_number(stream, "forced_expire", entry->forced_expire) &&
-           write_attribute(stream, "sender", entry->sender);
+    append_attribute(out, "queue_name", message->queue_name);
+    append_attribute(out, "queue_id", message->queue_id);
+    append_number(out, "time", message->arrival_time);
+    append_number(out, "size", message->size);
+    append_number(out, "forced_expire", message->forced_expire);
+    append_attribute(out, "sender", message->sender);
+    for (size_t i = 0; i < message->recipient_count; i++) {
+        append_attribute(out, "original_recipient", message->recipients[i].original);
+        append_attribute(out, "recipient", message->recipients[i].address);
+        append_attribute(out, "log_class", message->recipients[i].log_class);
+        append_attribute(out, "reason", message->recipients[i].reason);
+    }
+    append_string(out, "");
 }
 
-static bool write_recipient(void *context, const struct queue_entry_recipient *recipient)
+/* What goes to the client. */
+static const void *look_at_message(const void *context, const char *queue, const char *id, struct arena *arena)
 {
-    struct stream *stream = context;
+    const struct report *report = context;
+    const struct listed_message *message = queue_lister_read(report->lister, queue, id, arena);
+    struct text *out = arena_alloc(arena, sizeof *out), bytes = {0};
 
-    return write_attribute(stream, "original_recipient", recipient->original) &&
-           write_attribute(stream, "recipient", recipient->address) &&
-           write_attribute(stream, "log_class", recipient->log_class) &&
-           write_attribute(stream, "reason", recipient->reason);
+    if (message == NULL)
+        return NULL;
+    append_message(&bytes, message);
+    out->data = arena_copy_bytes(arena, bytes.data, bytes.length);
+    out->length = bytes.length;
+    text_free(&bytes);
+    return out;
 }
 
-static bool write_end(void *context)
+static bool write_message(void *context, const char *queue, const char *id, const void *found)
 {
-    return write_string(context, "");
+    const struct report *report = context;
+    const struct text *bytes = found;
+
+    (void)queue;
+    (void)id;
+    return stream_write(report->stream, bytes->data, bytes->length) == STREAM_OK;
+}
+
+static bool write_queues(struct report *report)
+{
+    const struct queue_sweep sweep = {look_at_message, write_message, report};
+    bool going_on = true;
+
+    for (const char *const *queue = queue_listing_queues; going_on && *queue != NULL; queue++)
+        going_on = queue_sweep_run(&sweep, *queue);
+    return going_on;
 }
 
 static bool showq_ready(struct service_environment *environment, struct error *error)
@@ -56,13 +94,15 @@ static bool showq_ready(struct service_environment *environment, struct error *e
 
 static void showq_session(struct service_session *session)
 {
-    struct stream *stream = session->stream;
-    const struct queue_listing listing = {write_entry, write_recipient, write_end, stream};
+    static const char announcement[] = "protocol\0" QUEUE_LISTING_PROTOCOL "\0";
+    struct queue_lister *lister = queue_lister_new(session->environment->state);
+    struct report report = {lister, session->stream};
 
-    stream_set_timeout(stream, session->environment->mail->ipc_timeout);
-    if (write_attribute(stream, "protocol", QUEUE_LISTING_PROTOCOL) && write_end(stream) &&
-        queue_listing_walk(session->environment->state, &listing) && write_end(stream))
-        stream_flush(stream);
+    stream_set_timeout(report.stream, session->environment->mail->ipc_timeout);
+    if (stream_write(report.stream, announcement, sizeof announcement) == STREAM_OK && write_queues(&report) &&
+        stream_write(report.stream, "", 1) == STREAM_OK)
+        stream_flush(report.stream);
+    queue_lister_free(lister);
 }
 
 static const struct service showq = {

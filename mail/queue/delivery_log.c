@@ -1,7 +1,9 @@
 #include "mail/queue/delivery_log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mail/address/address.h"
 
@@ -91,6 +93,26 @@ void delivery_log_append(struct text *out, const struct bounce_append *entry)
     text_free(&external);
 }
 
+/* ---- reading ---- */
+
+bool delivery_log_read(int fd, struct arena *arena, struct delivery_log *log)
+{
+    enum { PIECE = 8 * 1024 };
+    struct text content = {0};
+    ssize_t got;
+
+    /* A file ends where it gives less than was asked for. */
+    do {
+        text_reserve(&content, PIECE);
+        got = read(fd, content.data + content.length, PIECE);
+        content.length += got > 0 ? (size_t)got : 0;
+    } while (got == PIECE || (got < 0 && errno == EINTR));
+    log->at = arena_copy_bytes(arena, content.data, content.length);
+    log->end = log->at + content.length;
+    text_free(&content);
+    return got >= 0;
+}
+
 static void take_line(const char *line, struct arena *arena, struct bounce_append *entry)
 {
     const char *equals = strchr(line, '=');
@@ -104,7 +126,7 @@ static void take_line(const char *line, struct arena *arena, struct bounce_appen
         if (field->type == FIELD_NUMBER) {
             *number_at(field, entry) = strtoll(equals + 1, NULL, 10);
         } else if (field->type == FIELD_STRING) {
-            *string_at(field, entry) = arena_copy(arena, equals + 1);
+            *string_at(field, entry) = equals + 1;
         } else {
             address_unquote(equals + 1, &internal);
             *string_at(field, entry) = arena_copy(arena, text_string(&internal));
@@ -114,27 +136,34 @@ static void take_line(const char *line, struct arena *arena, struct bounce_appen
     text_free(&internal);
 }
 
-bool delivery_log_next(FILE *log, struct arena *arena, struct bounce_append *entry)
+/* NULL at the end. */
+static const char *next_line(struct delivery_log *log)
 {
-    char *line = NULL;
-    size_t room = 0;
+    char *line = log->at, *end;
+
+    if (line == log->end)
+        return NULL;
+    end = memchr(line, '\n', (size_t)(log->end - line));
+    log->at = end != NULL ? end + 1 : log->end;
+    if (end != NULL)
+        *end = '\0';
+    return line;
+}
+
+bool delivery_log_next(struct delivery_log *log, struct arena *arena, struct bounce_append *entry)
+{
     bool started = false;
-    ssize_t length;
+    const char *line;
 
     *entry = (struct bounce_append){0};
     for (size_t i = 0; i < FIELD_COUNT; i++)
         if (fields[i].type != FIELD_NUMBER)
             *string_at(&fields[i], entry) = "";
     entry->queue_id = entry->relay = "";
-    while ((length = getline(&line, &room, log)) > 0) {
-        if (line[length - 1] == '\n')
-            line[length - 1] = '\0';
-        if (*line == '\0' && started)
-            break;
-        if (*line != '\0' && *line != '<')
+    while ((line = next_line(log)) != NULL && (*line != '\0' || !started))
+        if (*line != '\0' && *line != '<') {
             take_line(line, arena, entry);
-        started = started || (*line != '\0' && *line != '<');
-    }
-    free(line);
+            started = true;
+        }
     return started;
 }

@@ -7,7 +7,6 @@
 #define MAIL_QUEUE_DELIVERY_LOG_H
 
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "mail/ipc/ipc.h"
 #include "util/base/arena.h"
@@ -16,8 +15,16 @@
 /* Appends the entry's block. queue_id, relay and arrival_time are not kept. */
 void delivery_log_append(struct text *out, const struct bounce_append *entry);
 
-/* Reads the next block; unknown names are skipped, absent ones are "" and 0. Text belongs to the arena. False at the
- * end. */
-bool delivery_log_next(FILE *log, struct arena *arena, struct bounce_append *entry);
+/* A log that is being read. */
+struct delivery_log {
+    char *at, *end;
+};
+
+/* Reads the file, which stays the caller's, into memory of the arena. False: errno. */
+bool delivery_log_read(int fd, struct arena *arena, struct delivery_log *log);
+
+/* The next block; unknown names are skipped, absent ones are "" and 0. Text is in the log's memory or the arena's. False
+ * at the end. */
+bool delivery_log_next(struct delivery_log *log, struct arena *arena, struct bounce_append *entry);
 
 #endif

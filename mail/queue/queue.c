@@ -42,10 +42,22 @@ void queue_layout_free(struct queue_layout *layout)
 
 static int queue_depth(const struct queue_layout *layout, const char *queue)
 {
-    char name[QUEUE_PATH_SIZE];
+    size_t length = strlen(queue);
+    const char *at = layout->hashed + 1;
 
-    snprintf(name, sizeof name, ",%s,", queue);
-    return strstr(layout->hashed, name) != NULL ? layout->depth : 0;
+    while ((at = strstr(at, queue)) != NULL && (at[-1] != ',' || at[length] != ','))
+        at++;
+    return at != NULL ? layout->depth : 0;
+}
+
+/* Appends as much as there is room for. */
+static size_t append(char path[QUEUE_PATH_SIZE], size_t length, const char *part)
+{
+    size_t room = QUEUE_PATH_SIZE - 1 - length, count = strnlen(part, room);
+
+    memcpy(path + length, part, count);
+    path[length + count] = '\0';
+    return length + count;
 }
 
 bool queue_is_hashed(const struct queue_layout *layout, const char *queue)
@@ -55,17 +67,18 @@ bool queue_is_hashed(const struct queue_layout *layout, const char *queue)
 
 const char *queue_path(const struct queue_layout *layout, const char *queue, const char *id, char path[QUEUE_PATH_SIZE])
 {
-    char hash[QUEUE_ID_SIZE];
+    char hash[QUEUE_ID_SIZE] = "";
     int depth = queue_depth(layout, queue);
-    size_t length = (size_t)snprintf(path, QUEUE_PATH_SIZE, "%s/", queue);
+    size_t length = append(path, append(path, 0, queue), "/");
     const char *at = hash;
 
-    queue_id_hash(id, hash);
+    if (depth > 0)
+        queue_id_hash(id, hash);
     for (int i = 0; i < depth && length + 3 < QUEUE_PATH_SIZE; i++) {
         path[length++] = *at != '\0' ? *at++ : '_';
         path[length++] = '/';
     }
-    snprintf(path + length, QUEUE_PATH_SIZE - length, "%s", id);
+    append(path, length, id);
     return path;
 }
 

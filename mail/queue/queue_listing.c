@@ -1,27 +1,74 @@
 #include "mail/queue/queue_listing.h"
 
+#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mail/address/address.h"
 #include "mail/queue/delivery_log.h"
+#include "mail/queue/queue_sweep.h"
 #include "mail/queue/record.h"
 #include "util/base/map.h"
+#include "util/base/memory.h"
 
-/* One message while it is looked at. */
-struct look {
+enum { FEW = 16, SETTLED = 2 }; /* SETTLED: seconds; a file's time of change is not exact */
+
+const char *const queue_listing_queues[] = {QUEUE_MAILDROP, QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD,
+                                            NULL};
+
+/* ---- which messages have a bounce log: hardly any, so that looking for each would be most of what is looked for ---- */
+
+struct queue_lister {
     const struct queue_layout *layout;
-    const struct queue_listing *listing;
+    struct map *bounced;
+    time_t made;
+};
+
+struct queue_lister *queue_lister_new(const struct queue_layout *layout)
+{
+    struct queue_lister *lister = memory_new(sizeof *lister);
+    struct queue_scan *scan;
+    const char *id;
+
+    lister->layout = layout;
+    lister->bounced = map_new();
+    lister->made = time(NULL);
+    scan = queue_scan_open(QUEUE_BOUNCE);
+    while (scan != NULL && (id = queue_scan_next(scan)) != NULL)
+        map_set(lister->bounced, id, lister);
+    queue_scan_close(scan);
+    return lister;
+}
+
+void queue_lister_free(struct queue_lister *lister)
+{
+    if (lister == NULL)
+        return;
+    map_free(lister->bounced);
+    free(lister);
+}
+
+/* What is written while a message is delivered was not all there when the lister was made. */
+static bool may_have_bounced(const struct queue_lister *lister, const char *queue, const char *id,
+                             const struct stat *file)
+{
+    return string_equal(queue, QUEUE_ACTIVE) || file->st_ctime > lister->made - SETTLED ||
+           map_get(lister->bounced, id) != NULL;
+}
+
+/* ---- one message ---- */
+
+/* A message while it is looked at. */
+struct look {
     struct arena *arena;
-    struct queue_entry entry;
-    int64_t data_offset, message_size;
+    struct listed_message message;
+    int64_t data_offset;
     const char *original; /* of the recipient that comes next */
-    struct queue_entry_recipient *recipients;
+    struct listed_recipient *recipients;
     size_t count, room;
-    struct map *logged;
 };
 
 static const char *external(struct arena *arena, const char *address)
@@ -35,20 +82,18 @@ static const char *external(struct arena *arena, const char *address)
     return copy;
 }
 
-static void keep_recipient(struct look *look, const char *address)
+static void keep_recipient(struct look *look, struct listed_recipient recipient)
 {
     if (look->count == look->room) {
-        struct queue_entry_recipient *larger;
+        struct listed_recipient *larger;
 
-        look->room = look->room > 0 ? 2 * look->room : 8;
+        look->room = look->room > 0 ? 2 * look->room : 4;
         larger = arena_alloc(look->arena, look->room * sizeof *larger);
         if (look->count > 0)
             memcpy(larger, look->recipients, look->count * sizeof *larger);
         look->recipients = larger;
     }
-    look->recipients[look->count++] = (struct queue_entry_recipient){
-        .original = look->original, .address = external(look->arena, address), .log_class = "", .reason = "",
-    };
+    look->recipients[look->count++] = recipient;
 }
 
 static void take_attribute(struct look *look, const char *attribute)
@@ -56,38 +101,41 @@ static void take_attribute(struct look *look, const char *attribute)
     static const char name[] = "log_client_name=", address[] = "log_client_address=";
 
     if (string_starts(attribute, name))
-        look->entry.client_name = arena_copy(look->arena, attribute + sizeof name - 1);
+        look->message.client_name = arena_copy(look->arena, attribute + sizeof name - 1);
     else if (string_starts(attribute, address))
-        look->entry.client_address = arena_copy(look->arena, attribute + sizeof address - 1);
+        look->message.client_address = arena_copy(look->arena, attribute + sizeof address - 1);
+}
+
+static void take_sizes(struct look *look, const char *data)
+{
+    char *end;
+    long long size = strtoll(data, &end, 10), offset = strtoll(end, NULL, 10);
+
+    if (size < 0 || offset <= 0 || size >= INT64_MAX - offset)
+        return;
+    look->message.size = size;
+    look->data_offset = offset;
 }
 
 /* One record of the envelope. The content is passed over when the size record knows how long it is. */
 static void take_record(struct look *look, struct record_reader *reader, const struct record *record)
 {
-    long long first = 0, second = 0;
-
     switch (record->type) {
-    case RECORD_SIZE:
-        if (sscanf(record->data, "%lld %lld", &first, &second) == 2 && first >= 0 && second > 0 &&
-            first < INT64_MAX - second) {
-            look->entry.size = look->message_size = first;
-            look->data_offset = second;
-        }
-        break;
-    case RECORD_TIME: look->entry.arrival_time = strtoll(record->data, NULL, 10); break;
+    case RECORD_SIZE: take_sizes(look, record->data); break;
+    case RECORD_TIME: look->message.arrival_time = strtoll(record->data, NULL, 10); break;
     case RECORD_SENDER:
-        look->entry.sender = *record->data != '\0' ? external(look->arena, record->data) : "MAILER-DAEMON";
+        look->message.sender = *record->data != '\0' ? external(look->arena, record->data) : "MAILER-DAEMON";
         break;
     case RECORD_ATTRIBUTE: take_attribute(look, record->data); break;
     case RECORD_ORIGINAL: look->original = external(look->arena, record->data); break;
     case RECORD_RECIPIENT:
-        keep_recipient(look, record->data);
+        keep_recipient(look, (struct listed_recipient){look->original, external(look->arena, record->data), "", ""});
         look->original = "";
         break;
     case RECORD_DONE: look->original = ""; break;
     case RECORD_MESSAGE:
         if (look->data_offset > 0)
-            record_reader_seek(reader, (off_t)(look->data_offset + look->message_size));
+            record_reader_seek(reader, (off_t)(look->data_offset + look->message.size));
         break;
     default: break;
     }
@@ -105,102 +153,142 @@ static bool read_file(struct look *look, int fd)
         ended = record.type == RECORD_END;
     }
     record_reader_free(reader);
-    return ended && look->entry.sender != NULL;
+    return ended && look->message.sender != NULL;
 }
 
 /* ---- logs ---- */
 
-static bool put_log(struct look *look, const char *queue)
+/* Without a new time of access, which would be written to the disk; that is only for the owner of a file to ask. */
+static int open_to_list(const struct queue_lister *lister, const char *queue, const char *id)
 {
-    const struct queue_listing *listing = look->listing;
-    char path[QUEUE_PATH_SIZE];
+    int fd = queue_file_open(lister->layout, queue, id, O_RDONLY | O_NONBLOCK | O_NOATIME);
+
+    return fd < 0 && errno == EPERM ? queue_file_open(lister->layout, queue, id, O_RDONLY | O_NONBLOCK) : fd;
+}
+
+static void take_log(struct look *look, const struct queue_lister *lister, const char *queue)
+{
+    struct delivery_log log;
     struct bounce_append line;
-    int fd = open(queue_path(look->layout, queue, look->entry.queue_id, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    FILE *log = fd >= 0 ? fdopen(fd, "r") : NULL;
-    bool going_on = true;
+    int fd = open_to_list(lister, queue, look->message.queue_id);
+    bool readable = fd >= 0 && delivery_log_read(fd, look->arena, &log);
 
-    while (log != NULL && going_on && delivery_log_next(log, look->arena, &line)) {
-        struct queue_entry_recipient recipient = {
-            .original = external(look->arena, line.original),
-            .address = external(look->arena, line.recipient),
-            .log_class = queue,
-            .reason = line.reason,
-        };
-
-        map_set(look->logged, recipient.address, look);
-        going_on = listing->recipient(listing->context, &recipient);
-    }
-    if (log != NULL)
-        fclose(log);
-    else if (fd >= 0)
+    if (fd >= 0)
         close(fd);
-    return going_on;
+    while (readable && delivery_log_next(&log, look->arena, &line))
+        keep_recipient(look, (struct listed_recipient){
+                                 .original = external(look->arena, line.original),
+                                 .address = external(look->arena, line.recipient),
+                                 .log_class = queue,
+                                 .reason = line.reason,
+                             });
 }
 
-static bool put_unlogged(struct look *look)
+static bool is_among(const struct listed_recipient *recipients, size_t count, const char *address)
 {
-    const struct queue_listing *listing = look->listing;
-
-    for (size_t i = 0; i < look->count; i++)
-        if (map_get(look->logged, look->recipients[i].address) == NULL &&
-            !listing->recipient(listing->context, &look->recipients[i]))
-            return false;
-    return true;
+    for (size_t i = 0; i < count; i++)
+        if (string_equal(recipients[i].address, address))
+            return true;
+    return false;
 }
 
-static bool put_entry(struct look *look)
+/* Those that no log knows, behind those of the logs. */
+static void add_unlogged(struct look *look, const struct listed_recipient *own, size_t count)
 {
-    const struct queue_listing *listing = look->listing;
-    bool going_on;
+    size_t logged = look->count;
+    struct map *addresses = logged > FEW ? map_new() : NULL;
 
-    look->logged = map_new();
-    going_on = listing->entry(listing->context, &look->entry) && put_log(look, QUEUE_BOUNCE) &&
-               put_log(look, QUEUE_DEFER) && put_unlogged(look) && listing->entry_end(listing->context);
-    map_free(look->logged);
-    return going_on;
+    for (size_t i = 0; addresses != NULL && i < logged; i++)
+        map_set(addresses, look->recipients[i].address, look);
+    for (size_t i = 0; i < count; i++) {
+        bool known = addresses != NULL ? map_get(addresses, own[i].address) != NULL
+                                       : is_among(look->recipients, logged, own[i].address);
+
+        if (!known)
+            keep_recipient(look, own[i]);
+    }
+    map_free(addresses);
+}
+
+static void add_logs(struct look *look, const struct queue_lister *lister, const struct stat *file)
+{
+    const struct listed_recipient *own = look->recipients;
+    size_t count = look->count;
+
+    look->recipients = NULL;
+    look->count = look->room = 0;
+    if (may_have_bounced(lister, look->message.queue_name, look->message.queue_id, file))
+        take_log(look, lister, QUEUE_BOUNCE);
+    take_log(look, lister, QUEUE_DEFER);
+    if (look->count > 0) {
+        add_unlogged(look, own, count);
+        look->message.recipients = look->recipients;
+        look->message.recipient_count = look->count;
+    } else {
+        look->message.recipients = own;
+        look->message.recipient_count = count;
+    }
 }
 
 /* ---- files ---- */
 
-bool queue_listing_file(const struct queue_layout *layout, const struct queue_listing *listing, const char *queue,
-                        const char *id)
+const struct listed_message *queue_lister_read(const struct queue_lister *lister, const char *queue, const char *id,
+                                               struct arena *arena)
 {
-    struct look look = {
-        .layout = layout,
-        .listing = listing,
-        .entry = {.queue_name = queue, .queue_id = id, .client_name = "", .client_address = ""},
-    };
-    int fd = queue_file_open(layout, queue, id, O_RDONLY | O_NONBLOCK);
+    struct look *look = arena_alloc(arena, sizeof *look);
+    int fd = open_to_list(lister, queue, id);
     struct stat file;
-    bool going_on = true;
+    bool makes_sense = false;
 
     if (fd < 0)
-        return true;
-    look.arena = arena_new();
+        return NULL;
+    *look = (struct look){
+        .arena = arena,
+        .message = {.queue_name = queue, .queue_id = id, .client_name = "", .client_address = ""},
+    };
     if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && (file.st_mode & S_IXUSR) != 0) {
-        look.entry.size = file.st_size;
-        look.entry.arrival_time = file.st_mtime;
-        look.entry.forced_expire = (file.st_mode & QUEUE_BIT_EXPIRE) != 0;
-        if (read_file(&look, fd))
-            going_on = put_entry(&look);
+        look->message.size = file.st_size;
+        look->message.arrival_time = file.st_mtime;
+        look->message.forced_expire = (file.st_mode & QUEUE_BIT_EXPIRE) != 0;
+        makes_sense = read_file(look, fd);
     }
-    arena_free(look.arena);
     close(fd);
-    return going_on;
+    if (!makes_sense)
+        return NULL;
+    add_logs(look, lister, &file);
+    return &look->message;
+}
+
+/* ---- all of them ---- */
+
+struct walk {
+    const struct queue_lister *lister;
+    const struct queue_listing *listing;
+};
+
+static const void *walk_look(const void *context, const char *queue, const char *id, struct arena *arena)
+{
+    return queue_lister_read(((const struct walk *)context)->lister, queue, id, arena);
+}
+
+static bool walk_take(void *context, const char *queue, const char *id, const void *found)
+{
+    const struct queue_listing *listing = ((const struct walk *)context)->listing;
+
+    (void)queue;
+    (void)id;
+    return listing->message(listing->context, found);
 }
 
 bool queue_listing_walk(const struct queue_layout *layout, const struct queue_listing *listing)
 {
-    static const char *const queues[] = {QUEUE_MAILDROP, QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD};
-    bool going_on = true;
+    struct queue_lister *lister = queue_lister_new(layout);
+    struct walk walk = {lister, listing};
+    const struct queue_sweep sweep = {walk_look, walk_take, &walk};
+    bool complete = true;
 
-    for (size_t i = 0; going_on && i < sizeof queues / sizeof *queues; i++) {
-        struct queue_scan *scan = queue_scan_open(queues[i]);
-        const char *id;
-
-        while (going_on && scan != NULL && (id = queue_scan_next(scan)) != NULL)
-            going_on = queue_listing_file(layout, listing, queues[i], id);
-        queue_scan_close(scan);
-    }
-    return going_on;
+    for (const char *const *queue = queue_listing_queues; complete && *queue != NULL; queue++)
+        complete = queue_sweep_run(&sweep, *queue);
+    queue_lister_free(lister);
+    return complete;
 }

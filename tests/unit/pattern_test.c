@@ -15,7 +15,8 @@ static bool matches(const char *words, const char *string)
 
     assert_string_equal(error.text, "");
     assert_non_null(pattern);
-    result = pattern_matches(pattern, string);
+    result = pattern_matches(pattern, string, &error);
+    assert_string_equal(error.text, "");
     pattern_free(pattern);
     return result;
 }

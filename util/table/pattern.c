@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
 #include "util/table/expression.h"
@@ -66,15 +65,15 @@ void pattern_free(struct pattern *pattern)
     free(pattern);
 }
 
-bool pattern_matches(const struct pattern *pattern, const char *string)
+bool pattern_matches(const struct pattern *pattern, const char *string, struct error *failure)
 {
-    struct error failure = {""};
+    struct error reason = {""};
     bool matches;
 
     if (pattern->compiled == NULL)
         return string_equal_ignore_case(pattern->words, string);
-    matches = pcre_engine.match(pattern->compiled, string, NULL, &failure);
-    if (*failure.text != '\0')
-        log_warning(NULL, "%s: %s", pattern->words, failure.text);
+    matches = pcre_engine.match(pattern->compiled, string, NULL, &reason);
+    if (*reason.text != '\0')
+        error_set(failure, "%s: %s", pattern->words, reason.text);
     return matches;
 }

@@ -11,6 +11,7 @@ struct pattern;
 
 struct pattern *pattern_new(const char *words, struct error *error); /* NULL: error */
 void pattern_free(struct pattern *pattern);                          /* NULL is fine */
-bool pattern_matches(const struct pattern *pattern, const char *string);
+/* Runs in any thread. An expression that takes too long to match does not; failure says so then, and is else untouched. */
+bool pattern_matches(const struct pattern *pattern, const char *string, struct error *failure);
 
 #endif

@@ -39,52 +39,66 @@ bool queue_operation_knows(const char *queue)
 
 /* ---- every file of a queue, whatever its name ---- */
 
+/* What the directory tells: a large queue is not asked about each of its files. */
+struct file {
+    const char *path, *name;
+    ino_t inode;
+};
+
 struct walk {
     struct queue_command *command;
     const char *queue;
     int what;
     bool messages; /* not logs */
     struct queue_operation_counts *counts;
-    void (*file)(struct walk *walk, const char *path, const char *name);
+    void (*file)(struct walk *walk, const struct file *file);
 };
+
+static bool is_directory(const char *path, const struct dirent *entry)
+{
+    struct stat file;
+
+    if (entry->d_type != DT_UNKNOWN)
+        return entry->d_type == DT_DIR;
+    return lstat(path, &file) == 0 && S_ISDIR(file.st_mode);
+}
 
 static void walk_directory(struct walk *walk, const char *directory)
 {
     DIR *stream = opendir(directory);
     struct dirent *entry;
+    struct text path = {0};
 
     while (stream != NULL && (entry = readdir(stream)) != NULL) {
-        char *path;
-        struct stat file;
-
         if (string_equal(entry->d_name, ".") || string_equal(entry->d_name, ".."))
             continue;
-        path = memory_format("%s/%s", directory, entry->d_name);
-        if (lstat(path, &file) == 0 && S_ISDIR(file.st_mode)) {
-            if (strlen(entry->d_name) == 1)
-                walk_directory(walk, path);
-            else
-                log_warning(NULL, "bogus directory: %s", path);
-        } else {
-            walk->file(walk, path, entry->d_name);
-        }
-        free(path);
+        text_clear(&path);
+        text_append(&path, directory);
+        text_append_char(&path, '/');
+        text_append(&path, entry->d_name);
+        if (!is_directory(path.data, entry))
+            walk->file(walk, &(struct file){path.data, entry->d_name, entry->d_ino});
+        else if (strlen(entry->d_name) == 1)
+            walk_directory(walk, path.data);
+        else
+            log_warning(NULL, "bogus directory: %s", path.data);
     }
+    text_free(&path);
     if (stream != NULL)
         closedir(stream);
 }
 
 /* ---- purge ---- */
 
-static void purge_file(struct walk *walk, const char *path, const char *name)
+static void purge_file(struct walk *walk, const struct file *file)
 {
-    struct stat file;
+    struct stat status;
 
-    (void)name;
-    if (!walk->messages || lstat(path, &file) < 0 || !S_ISREG(file.st_mode) || (file.st_mode & S_IXUSR) != 0)
+    if (!walk->messages || lstat(file->path, &status) < 0 || !S_ISREG(status.st_mode) ||
+        (status.st_mode & S_IXUSR) != 0)
         return;
-    if (time(NULL) - file.st_mtime > TEMPORARY_AGE && unlink(path) < 0)
-        log_warning(NULL, "remove %s: %s", path, strerror(errno));
+    if (time(NULL) - status.st_mtime > TEMPORARY_AGE && unlink(file->path) < 0)
+        log_warning(NULL, "remove %s: %s", file->path, strerror(errno));
 }
 
 /* ---- names ---- */
@@ -113,24 +127,26 @@ static struct timespec time_in(const char *id)
     return when;
 }
 
-/* The ID that the file should have. False: it has it. */
-static bool right_id(const struct walk *walk, const char *id, const struct stat *file, char fixed[QUEUE_ID_SIZE])
+/* Is this an ID that goes with a file of that inode? */
+static bool is_right(const struct walk *walk, const char *id, ino_t inode)
 {
-    bool is_long = queue_id_is_long(id), keep_long = walk->command->mail.enable_long_queue_ids;
+    bool is_long = queue_id_is_long(id);
+
+    if (is_long && !walk->command->mail.enable_long_queue_ids)
+        return false;
+    return (is_long && !(walk->what & REPAIR_LONG_NAMES)) || queue_id_matches(id, inode);
+}
+
+/* The ID that the file should have. */
+static void make_right(const struct walk *walk, const char *id, ino_t inode, char fixed[QUEUE_ID_SIZE])
+{
+    bool stay_long = queue_id_is_long(id) && walk->command->mail.enable_long_queue_ids;
     struct timespec when = time_in(id);
 
-    if (is_long && keep_long) {
-        if (!(walk->what & REPAIR_LONG_NAMES) || queue_id_matches(id, file->st_ino))
-            return false;
-        queue_id_make(true, &when, file->st_ino, fixed);
-        /* The part before the inode stays: it is what makes the ID unique in time. */
+    queue_id_make(stay_long, &when, inode, fixed);
+    /* The part before the inode stays: it is what makes the ID unique in time. */
+    if (stay_long)
         memcpy(fixed, id, (size_t)(strrchr(id, 'z') - id));
-        return true;
-    }
-    if (!is_long && queue_id_matches(id, file->st_ino))
-        return false;
-    queue_id_make(false, &when, file->st_ino, fixed);
-    return true;
 }
 
 static void rename_logs(struct queue_command *command, const char *id, const char *fixed)
@@ -151,21 +167,24 @@ static void rename_logs(struct queue_command *command, const char *id, const cha
     }
 }
 
-static void fix_name(struct walk *walk, const char *path, const char *name)
+static void fix_name(struct walk *walk, const struct file *file)
 {
     char fixed[QUEUE_ID_SIZE], *pending;
-    struct stat file;
+    struct stat status;
 
-    if (!queue_id_valid(name)) {
-        if (!string_ends(name, pending_suffix) && walk->messages)
-            log_warning(NULL, "bogus file name: %s", path);
+    if (!queue_id_valid(file->name)) {
+        if (!string_ends(file->name, pending_suffix) && walk->messages)
+            log_warning(NULL, "bogus file name: %s", file->path);
         return;
     }
-    if (!walk->messages || lstat(path, &file) < 0 || !S_ISREG(file.st_mode) || !right_id(walk, name, &file, fixed))
+    /* Where file systems are stacked a directory may tell another inode than the file. */
+    if (!walk->messages || is_right(walk, file->name, file->inode) || lstat(file->path, &status) < 0 ||
+        !S_ISREG(status.st_mode) || is_right(walk, file->name, status.st_ino))
         return;
-    pending = memory_format("%.*s/%s%s", (int)(strrchr(path, '/') - path), path, fixed, pending_suffix);
-    rename_logs(walk->command, name, fixed);
-    rename_file(path, pending);
+    make_right(walk, file->name, status.st_ino, fixed);
+    pending = memory_format("%.*s/%s%s", (int)(strrchr(file->path, '/') - file->path), file->path, fixed, pending_suffix);
+    rename_logs(walk->command, file->name, fixed);
+    rename_file(file->path, pending);
     walk->counts->renamed++;
     free(pending);
 }
@@ -186,19 +205,19 @@ static bool make_directories(const char *path)
     return good;
 }
 
-static void fix_place(struct walk *walk, const char *path, const char *name)
+static void fix_place(struct walk *walk, const struct file *file)
 {
     char id[QUEUE_ID_SIZE + 1], right[QUEUE_PATH_SIZE];
 
-    if (strlen(name) >= sizeof id)
+    if (strlen(file->name) >= sizeof id)
         return;
-    strcpy(id, name);
+    strcpy(id, file->name);
     if (string_ends(id, pending_suffix))
         id[strlen(id) - strlen(pending_suffix)] = '\0';
-    if (!queue_id_valid(id) || string_equal(queue_path(walk->command->layout, walk->queue, id, right), path))
+    if (!queue_id_valid(id) || string_equal(queue_path(walk->command->layout, walk->queue, id, right), file->path))
         return;
     if (make_directories(right))
-        rename_file(path, right);
+        rename_file(file->path, right);
 }
 
 /* Subdirectories that hold nothing any more; those that do refuse to go. */
@@ -224,7 +243,7 @@ static void remove_empty_directories(const char *directory, bool itself)
 
 static void walk_queues(struct queue_command *command, int what, const char *const *queues,
                         struct queue_operation_counts *counts,
-                        void (*file)(struct walk *walk, const char *path, const char *name))
+                        void (*file)(struct walk *walk, const struct file *file))
 {
     for (; *queues != NULL; queues++) {
         struct walk walk = {command, *queues, what, is_in(message_queues, *queues), counts, file};

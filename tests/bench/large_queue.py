@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""large_queue.py [BUILD] [MESSAGES]: how long postqueue and postsuper take for a deferred queue of that many (100000).
+"""large_queue.py [BUILD] [MESSAGES]: how long postqueue and postsuper take for a deferred queue of that many (100000),
+Postern's and, as root and where it is installed, Debian's Postfix's on the same files.
 
 Messages differ in sender, recipients and reason, and are what a relay would have deferred: content of some KiB, one or
 two recipients, a defer log each.
@@ -18,13 +19,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 from harness.instance import Instance, new_directory, remove_directory  # noqa: E402
 
 DOMAINS = ["yahoo.com"] * 5 + ["aol.com"] * 3 + ["hotmail.com"] * 2 + [f"d{n}.example" for n in range(20)]
-COMMANDS = [
-    ("postqueue", "-p"), ("postqueue", "-j"), ("postqueue", "-p", "--domain", "yahoo.com", "--older", "2h"),
+BOTH = [("postqueue", "-p"), ("postqueue", "-j"), ("postsuper", "-h", "ALL"), ("postsuper", "-H", "ALL"), ("postsuper", "-s")]
+OURS = [
+    ("postqueue", "-p", "--domain", "yahoo.com", "--older", "2h"),
     ("postqueue", "-j", "--sender", r"/@(\w+\.)?adp\.com$/"), ("postqueue", "-j", "--client", "192.0.2.7"),
     ("postqueue", "--oldest"), ("postqueue", "--top", "domain"), ("postqueue", "--top", "recipient"),
     ("postsuper", "-d", "ALL", "--sender", r"/@(\w+\.)?adp\.com$/", "--dry-run"),
-    ("postsuper", "-d", "ALL", "--domain", "yahoo.com"), ("postsuper", "-h", "ALL"), ("postsuper", "-H", "ALL"),
+    ("postsuper", "-d", "ALL", "--domain", "yahoo.com"),
 ]
+DELETE = [("postsuper", "-d", "ALL")]
 
 
 def record(kind, text):
@@ -55,6 +58,9 @@ def message(number, arrival):
 
 def fill(mta):
     now = int(time.time())
+    for queue in ("deferred", "defer"):
+        for path in (mta.spool / queue).iterdir():
+            shutil.rmtree(path)
     for number in range(COUNT):
         queue_id = f"{number * 16:05X}"[-5:] + f"{number:06X}"
         body, log = message(number, now - number % 20000)
@@ -66,24 +72,60 @@ def fill(mta):
             path.chmod(mode)
             if queue == "deferred":
                 os.utime(path, (now, now + 86400))
+    os.sync()
     for queue in ("deferred", "defer"):
         for path in (mta.spool / queue).rglob("*"):
             shutil.chown(path, mta.main["mail_owner"])
 
 
-def main():
-    mta = Instance(new_directory(), {})
-    try:
-        mta.start()
-        fill(mta)
-        for command in COMMANDS:
+def measure(mta, commands, rounds=3):
+    """The best of several rounds."""
+    best = {}
+    for _ in range(rounds):
+        for command in commands:
             start = time.monotonic()
-            result = mta.run(*command, check=True, timeout=600)
-            lines = result.stdout.count("\n")
-            print(f"{time.monotonic() - start:6.2f} s {lines:8d} lines  {' '.join(command)}  {result.stderr.strip()}", flush=True)
+            result = mta.run(*command, timeout=600)
+            took = time.monotonic() - start
+            if command not in best or took < best[command][0]:
+                best[command] = took, result
+    for command, (took, result) in best.items():
+        lines = result.stdout.count("\n")
+        print(f"{mta.mail_name:8} {took:6.2f} s {lines:8d} lines  {' '.join(command)}  "
+              f"{' '.join(result.stderr.split())[:60]}", flush=True)
+
+
+def instances():
+    """Both have one queue directory."""
+    ours = Instance(new_directory(), {})
+    if os.geteuid() != 0 or not Path("/usr/lib/postfix/sbin/master").exists():
+        return [ours]
+    theirs = Instance(new_directory(), {"queue_directory": ours.spool, "maillog_file": ""}, mta="postfix")
+    theirs.spool = ours.spool
+    return [ours, theirs]
+
+
+def main():
+    mtas = instances()
+    ours = mtas[0]
+    try:
+        ours.start()
+        ours.stop()
+        fill(ours)
+        for mta in mtas:
+            mta.start()
+            measure(mta, BOTH)
+            mta.stop()
+        ours.start()
+        measure(ours, OURS[:-1])
+        measure(ours, OURS[-1:], rounds=1)
+        ours.stop()
+        for mta in mtas:
+            fill(ours)
+            measure(mta, DELETE, rounds=1)
     finally:
-        mta.stop()
-        remove_directory(mta.directory)
+        for mta in mtas:
+            mta.finish()
+            remove_directory(mta.directory)
 
 
 if __name__ == "__main__":

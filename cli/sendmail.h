@@ -7,6 +7,7 @@
 
 #include "mail/config/mail_config.h"
 #include "mail/queue/message_file.h"
+#include "mail/submit/postdrop.h"
 #include "util/base/text.h"
 
 enum sendmail_mode {
@@ -50,17 +51,8 @@ void sendmail_options(struct sendmail_request *request, const char *name, int ar
 void sendmail_submit(const struct sendmail_request *request, const struct mail_config *mail);
 
 /* ---- sendmail_content.c: the message itself ---- */
-struct postdrop;
-
 /* Copies standard input; with -t the recipients of the header are appended to `extracted`, each ended by NUL. */
 void sendmail_copy_content(const struct sendmail_request *request, const struct mail_config *mail,
                            struct postdrop *postdrop, struct text *extracted);
-
-/* ---- sendmail_postdrop.c: postdrop at the other end of two pipes ---- */
-struct postdrop *postdrop_start(const struct sendmail_request *request, const struct mail_config *mail,
-                                const char *who);
-void postdrop_put(struct postdrop *postdrop, int type, const char *data, size_t length);
-/* Waits until the message is safe; ends the program with the reason when it is not. */
-void postdrop_finish(struct postdrop *postdrop);
 
 #endif

@@ -5,7 +5,6 @@
 #include "cli/sendmail.h"
 #include "mail/address/address_list.h"
 #include "mail/message/header.h"
-#include "mail/queue/record.h"
 #include "util/base/log.h"
 
 enum line_endings { ENDINGS_ALWAYS, ENDINGS_STRICT, ENDINGS_NEVER };
@@ -13,7 +12,6 @@ enum line_endings { ENDINGS_ALWAYS, ENDINGS_STRICT, ENDINGS_NEVER };
 struct content {
     const struct sendmail_request *request;
     struct postdrop *postdrop;
-    size_t line_limit;
     enum line_endings endings;
     bool first_line, strip;     /* a carriage return before a line end */
     bool in_header, any_field;
@@ -76,13 +74,6 @@ static bool header_goes_on(struct content *content, const char *line, size_t len
 
 /* ---- lines ---- */
 
-static void put_line(struct content *content, const char *line, size_t length, bool ends)
-{
-    for (; length > content->line_limit; line += content->line_limit, length -= content->line_limit)
-        postdrop_put(content->postdrop, RECORD_LINE_PART, line, content->line_limit);
-    postdrop_put(content->postdrop, ends ? RECORD_LINE : RECORD_LINE_PART, line, length);
-}
-
 static void choose_endings(struct content *content, const char *line, size_t length)
 {
     content->strip = content->endings == ENDINGS_ALWAYS ||
@@ -105,7 +96,7 @@ static bool take_line(struct content *content, char *line, size_t length)
     if (!content->request->dots_are_text && length == 1 && *line == '.')
         return false;
     if (!content->in_header || header_goes_on(content, line, length))
-        put_line(content, line, length, ends);
+        postdrop_put_line(content->postdrop, line, length, ends);
     return true;
 }
 
@@ -126,7 +117,6 @@ void sendmail_copy_content(const struct sendmail_request *request, const struct 
     struct content content = {
         .request = request,
         .postdrop = postdrop,
-        .line_limit = (size_t)mail->line_length_limit,
         .field_limit = (size_t)mail->header_size_limit,
         .endings = endings_of(mail),
         .first_line = true,

@@ -32,11 +32,10 @@ static const char *directory_of(const char *path)
     return directory;
 }
 
-/* Another command of this system does it. Does not return. */
-static void become(const struct mail_config *mail, const char *name, const char *option, const char *argument,
-                   int verbosity)
+/* Another program of this system does it. Does not return. */
+static void become(const char *directory, const char *name, const char *option, const char *argument, int verbosity)
 {
-    char *path = memory_format("%s/%s", mail->command_directory, name);
+    char *path = memory_format("%s/%s", directory, name);
     char *arguments[ARGUMENTS] = {memory_copy_string(name)};
     size_t count = 1;
 
@@ -82,15 +81,13 @@ static int carry_out(const struct sendmail_request *request, const struct queue_
 
     switch (request->mode) {
     case SENDMAIL_DELIVER: sendmail_submit(request, mail); break;
-    case SENDMAIL_DAEMON: become(mail, "postfix", "start", NULL, request->verbosity); break;
+    case SENDMAIL_DAEMON: become(mail->command_directory, "postfix", "start", NULL, request->verbosity); break;
     case SENDMAIL_ALIASES: return rebuild_aliases(request, mail);
-    case SENDMAIL_LIST: become(mail, "postqueue", "-p", NULL, request->verbosity); break;
-    case SENDMAIL_FLUSH: become(mail, "postqueue", "-f", NULL, request->verbosity); break;
-    case SENDMAIL_FLUSH_SITE: become(mail, "postqueue", "-s", request->argument, request->verbosity); break;
-    case SENDMAIL_FLUSH_ID: become(mail, "postqueue", "-i", request->argument, request->verbosity); break;
-    case SENDMAIL_SERVER:
-        log_set_exit_status(EX_UNAVAILABLE);
-        die("-bs: an SMTP server on standard input is not there yet");
+    case SENDMAIL_LIST: become(mail->command_directory, "postqueue", "-p", NULL, request->verbosity); break;
+    case SENDMAIL_FLUSH: become(mail->command_directory, "postqueue", "-f", NULL, request->verbosity); break;
+    case SENDMAIL_FLUSH_SITE: become(mail->command_directory, "postqueue", "-s", request->argument, request->verbosity); break;
+    case SENDMAIL_FLUSH_ID: become(mail->command_directory, "postqueue", "-i", request->argument, request->verbosity); break;
+    case SENDMAIL_SERVER: become(mail->daemon_directory, "smtpd", "-S", NULL, request->verbosity); break;
     default: break;
     }
     return EX_OK;

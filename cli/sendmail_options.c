@@ -198,7 +198,7 @@ static void check_sense(const struct sendmail_request *request)
     if (request->mode == SENDMAIL_LIST)
         die("display queue mode requires no recipient");
     if (request->mode == SENDMAIL_SERVER)
-        die("stand-alone SMTP mode requires no recipient");
+        die("stand-alone mode requires no recipient");
     if (request->mode != SENDMAIL_IGNORE)
         die("flush queue mode requires no recipient");
 }

@@ -19,28 +19,6 @@ struct outgoing {
     struct postdrop *postdrop;
 };
 
-static void put_string(struct outgoing *outgoing, int type, const char *string)
-{
-    postdrop_put(outgoing->postdrop, type, string, strlen(string));
-}
-
-static void put_attribute(struct outgoing *outgoing, const char *name, const char *value)
-{
-    char *attribute = memory_format("%s=%s", name, value);
-
-    put_string(outgoing, RECORD_ATTRIBUTE, attribute);
-    free(attribute);
-}
-
-static void put_number(struct outgoing *outgoing, const char *name, int value)
-{
-    char number[16];
-
-    snprintf(number, sizeof number, "%d", value);
-    if (value != 0)
-        put_attribute(outgoing, name, number);
-}
-
 /* ---- who sends ---- */
 
 static void note_address(void *context, const char *address)
@@ -117,25 +95,25 @@ static void put_head(struct outgoing *outgoing)
     const struct sendmail_request *request = outgoing->request;
 
     if (request->envelope_id != NULL)
-        put_attribute(outgoing, "envelope_id", request->envelope_id);
-    put_number(outgoing, "ret_flags", request->ret);
-    put_attribute(outgoing, "rewrite_context", request->relayed ? "remote" : "local");
-    put_number(outgoing, "sendopts", request->sendopts);
-    put_string(outgoing, RECORD_FULL_NAME, outgoing->full_name);
-    put_string(outgoing, RECORD_SENDER, outgoing->sender);
+        postdrop_put_attribute(outgoing->postdrop, "envelope_id", request->envelope_id);
+    postdrop_put_number(outgoing->postdrop, "ret_flags", request->ret);
+    postdrop_put_attribute(outgoing->postdrop, "rewrite_context", request->relayed ? "remote" : "local");
+    postdrop_put_number(outgoing->postdrop, "sendopts", request->sendopts);
+    postdrop_put_string(outgoing->postdrop, RECORD_FULL_NAME, outgoing->full_name);
+    postdrop_put_string(outgoing->postdrop, RECORD_SENDER, outgoing->sender);
     if (request->encoding != NULL)
-        put_attribute(outgoing, "encoding", request->encoding);
-    put_number(outgoing, "trace_flags", request->trace);
+        postdrop_put_attribute(outgoing->postdrop, "encoding", request->encoding);
+    postdrop_put_number(outgoing->postdrop, "trace_flags", request->trace);
     if (request->verp != NULL)
-        put_string(outgoing, RECORD_VERP,
+        postdrop_put_string(outgoing->postdrop, RECORD_VERP,
                    *request->verp != '\0' ? request->verp : outgoing->mail->default_verp_delimiters);
 }
 
 static void put_recipients(struct outgoing *outgoing, const struct text *addresses)
 {
     for (size_t at = 0; at < addresses->length; at += strlen(addresses->data + at) + 1) {
-        put_number(outgoing, "notify_flags", outgoing->request->notify);
-        put_string(outgoing, RECORD_RECIPIENT, addresses->data + at);
+        postdrop_put_number(outgoing->postdrop, "notify_flags", outgoing->request->notify);
+        postdrop_put_string(outgoing->postdrop, RECORD_RECIPIENT, addresses->data + at);
     }
 }
 
@@ -160,23 +138,35 @@ static void put_probe(struct outgoing *outgoing, const struct text *recipients)
 {
     char *from = memory_format("From: %s", outgoing->sender);
 
-    put_string(outgoing, RECORD_LINE, from);
-    put_string(outgoing, RECORD_LINE, "Subject: probe");
-    put_string(outgoing, RECORD_LINE_PART, "To:");
+    postdrop_put_string(outgoing->postdrop, RECORD_LINE, from);
+    postdrop_put_string(outgoing->postdrop, RECORD_LINE, "Subject: probe");
+    postdrop_put_string(outgoing->postdrop, RECORD_LINE_PART, "To:");
     for (size_t at = 0; at < recipients->length; at += strlen(recipients->data + at) + 1) {
         bool last = at + strlen(recipients->data + at) + 1 == recipients->length;
         char *line = memory_format("%c%s%s", at == 0 ? '\t' : ' ', recipients->data + at, last ? "" : ",");
 
-        put_string(outgoing, last ? RECORD_LINE : RECORD_LINE_PART, line);
+        postdrop_put_string(outgoing->postdrop, last ? RECORD_LINE : RECORD_LINE_PART, line);
         free(line);
     }
     free(from);
+}
+
+static void finish(struct postdrop *postdrop, const char *who)
+{
+    struct error error;
+
+    switch (postdrop_finish(postdrop, &error)) {
+    case POSTDROP_OK: return;
+    case POSTDROP_TOO_BIG: die("%s: message file too big", who);
+    default: die("%s: %s", who, error.text);
+    }
 }
 
 void sendmail_submit(const struct sendmail_request *request, const struct mail_config *mail)
 {
     struct outgoing outgoing = {.request = request, .mail = mail};
     struct text recipients = {0}, extracted = {0};
+    struct error error;
     char *who;
 
     outgoing.sender = request->sender != NULL ? sender_of(request->sender) : login_name();
@@ -187,20 +177,22 @@ void sendmail_submit(const struct sendmail_request *request, const struct mail_c
         die("%s: Recipient addresses must be specified on the command line or via the -t option", who);
     if (request->verp != NULL)
         check_verp(&outgoing, request->verp);
-    outgoing.postdrop = postdrop_start(request, mail, who);
+    outgoing.postdrop = postdrop_start(mail, request->verbosity - 1, &error);
+    if (outgoing.postdrop == NULL)
+        die("%s: %s", who, error.text);
     put_head(&outgoing);
     put_recipients(&outgoing, &recipients);
-    put_string(&outgoing, RECORD_MESSAGE, "");
+    postdrop_put_string(outgoing.postdrop, RECORD_MESSAGE, "");
     if ((request->trace & TRACE_VERIFY) != 0)
         put_probe(&outgoing, &recipients);
     else
         sendmail_copy_content(request, mail, outgoing.postdrop, &extracted);
-    put_string(&outgoing, RECORD_EXTRACTED, "");
+    postdrop_put_string(outgoing.postdrop, RECORD_EXTRACTED, "");
     put_recipients(&outgoing, &extracted);
     if (recipients.length + extracted.length == 0)
         die("%s: No recipient addresses found in message header", who);
-    put_string(&outgoing, RECORD_END, "");
-    postdrop_finish(outgoing.postdrop);
+    postdrop_put_string(outgoing.postdrop, RECORD_END, "");
+    finish(outgoing.postdrop, who);
     if (request->trace != 0)
         printf("Mail Delivery Status Report will be mailed to <%s>.\n", outgoing.sender);
     text_free(&recipients);

@@ -48,11 +48,10 @@ void client_begin(struct smtp_session *session, const struct service_session *se
                                                          sizeof service_session->peer);
     bool by_network = service_session->peer.ss_family != AF_UNSPEC;
 
+    if (!by_network) /* a UNIX socket, or sendmail -bs: who can come that way is this host */
+        net_address_parse("127.0.0.1", &address);
     client->address = net_address_unmapped(&address);
-    if (by_network)
-        net_address_print(&client->address, client->address_text);
-    else
-        snprintf(client->address_text, sizeof client->address_text, "127.0.0.1");
+    net_address_print(&client->address, client->address_text);
     snprintf(client->port, sizeof client->port, "%u", net_address_port(&client->address));
     client->name = (struct dns_client_name){.name = by_network ? "unknown" : "localhost",
                                             .reverse_name = by_network ? "unknown" : "localhost",

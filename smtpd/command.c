@@ -45,7 +45,7 @@ static void run_vrfy(struct smtp_session *session, const char *arguments)
         smtpd_reply(session, "502 5.5.1 VRFY command is disabled");
     } else if (*arguments == '\0') {
         smtpd_reply(session, "501 5.5.4 Syntax: VRFY address%s",
-                    session->extended && session->smtpd->mail->smtputf8_enable ? " [SMTPUTF8]" : "");
+                    session->smtpd->mail->smtputf8_enable ? " [SMTPUTF8]" : "");
     } else if (!address_parse_path(arguments, false, session->smtpd->mail->smtputf8_enable, &address, &rest) ||
                address.length == 0) {
         smtpd_reply(session, "501 5.1.3 Bad recipient address syntax");
@@ -93,7 +93,10 @@ static void run_etrn(struct smtp_session *session, const char *arguments)
             smtpd_reply(session, "%s", judge.reply);
         } else {
             log_warning(NULL, "reject: ETRN %s... from %s", arguments, session->client.identity);
-            smtpd_reply(session, "459 <%s>: service unavailable", arguments);
+            if (session->smtpd->unchecked)
+                smtpd_reply(session, "458 Unable to queue messages");
+            else
+                smtpd_reply(session, "459 <%s>: service unavailable", arguments);
         }
         arena_free(arena);
     }

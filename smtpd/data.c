@@ -40,10 +40,12 @@ static void append_received(struct smtp_session *session, struct text *out)
         struct text quoted = {0};
 
         address_quote(transaction->first_recipient, &quoted);
-        text_append_format(out, "\n\tfor <%s>", text_string(&quoted));
+        text_append_format(out, "\n\tfor <%s>; ", text_string(&quoted));
         text_free(&quoted);
+    } else {
+        text_append(out, ";\n\t");
     }
-    text_append_format(out, "; %s\n", mail_date(clock_wall() / SECONDS, date));
+    text_append_format(out, "%s\n", mail_date(clock_wall() / SECONDS, date));
 }
 
 /* What the lists asked for concerning the envelope, then our own headers. */

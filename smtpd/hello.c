@@ -66,7 +66,8 @@ static unsigned discarded_for(struct smtp_session *session)
     struct error error;
     unsigned keywords;
 
-    switch (table_list_lookup(smtpd->discarded_keywords, session->client.address_text, &found, &error)) {
+    switch (smtpd->unchecked ? TABLE_NOT_FOUND
+                             : table_list_lookup(smtpd->discarded_keywords, session->client.address_text, &found, &error)) {
     case TABLE_FOUND: names = text_string(&found); break;
     case TABLE_ERROR: log_warning(NULL, "smtpd_discard_ehlo_keyword_address_maps: %s", error.text); break;
     default: break;

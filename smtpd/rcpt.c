@@ -124,6 +124,8 @@ static struct submission *begin_submission(struct smtp_session *session, struct 
                                 .protocol = session->protocol,
                                 .queue = "incoming"};
 
+    if (session->smtpd->unchecked)
+        return submission_open_drop(session->smtpd->mail, &open, error);
     describe_client(session, transaction->arena, &open.attributes);
     return submission_open(session->smtpd->cleanup, session->smtpd->mail, &open, error);
 }

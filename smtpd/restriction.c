@@ -187,7 +187,7 @@ bool judge_list(struct judge *judge, enum restriction_list_kind kind)
 {
     const struct restriction_list *list = judge->session->smtpd->restrictions[kind];
 
-    if (list->count == 0)
+    if (list == NULL || list->count == 0)
         return true;
     client_wait(judge->session);
     judge->kind = kind;

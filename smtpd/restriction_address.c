@@ -199,7 +199,7 @@ enum judgement restriction_unlisted_recipient(struct judge *judge, const struct 
 bool judge_unlisted_sender(struct judge *judge)
 {
     judge->kind = SENDER_RESTRICTIONS;
-    return !judge->session->smtpd->config->smtpd_reject_unlisted_sender ||
+    return judge->session->smtpd->unchecked || !judge->session->smtpd->config->smtpd_reject_unlisted_sender ||
            unlisted(judge, judge_sender(judge), SENDER_RESTRICTIONS) != JUDGE_REJECT;
 }
 

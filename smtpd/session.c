@@ -33,14 +33,15 @@ static void classify_client(struct smtp_session *session)
     struct judge judge;
     struct error error;
 
-    session->bare_newline = smtpd->bare_newline;
+    session->bare_newline = smtpd->unchecked ? BARE_NEWLINE_NO : smtpd->bare_newline;
     if (session->bare_newline != BARE_NEWLINE_NO &&
         match_list_client(smtpd->bare_newline_exclusions, session->client.name.name, &session->client.address,
                           &error) == MATCH_YES)
         session->bare_newline = BARE_NEWLINE_NO;
     judge_begin(&judge, session, arena, "CONNECT");
     judge.kind = LOCAL_REWRITE_CLIENTS;
-    session->local_rewrite = restrictions_run(&judge, smtpd->restrictions[LOCAL_REWRITE_CLIENTS]) == JUDGE_PERMIT;
+    session->local_rewrite =
+        smtpd->unchecked || restrictions_run(&judge, smtpd->restrictions[LOCAL_REWRITE_CLIENTS]) == JUDGE_PERMIT;
     arena_free(arena);
 }
 
@@ -66,7 +67,8 @@ bool session_out_of_step(struct smtp_session *session)
     const char *bytes;
     size_t length;
 
-    if (!session->smtpd->config->smtpd_forbid_unauth_pipelining || !stream_has_input(session->stream))
+    if (session->smtpd->unchecked || !session->smtpd->config->smtpd_forbid_unauth_pipelining ||
+        !stream_has_input(session->stream))
         return false;
     client_wait(session);
     stream_fill(session->stream, 1);

@@ -66,6 +66,7 @@ struct smtpd {
     bool check_recipients; /* smtpd_reject_unlisted_recipient, unless receive_override_options says otherwise */
     int cleanup_flags;     /* as receive_override_options leaves them */
     int64_t space, space_known; /* free for the queue, in bytes; when that was, on the monotonic clock */
+    bool unchecked;        /* sendmail -bs for somebody who is not mail_owner: no access control, and mail to maildrop */
 };
 
 struct client {

@@ -19,6 +19,7 @@ static const struct service smtpd = {
     .sandbox = SANDBOX_READ_ONLY,
     .start = smtpd_setup,
     .session = smtpd_session,
+    .serves_alone = true,
 };
 
 int main(int argc, char **argv)

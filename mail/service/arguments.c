@@ -31,7 +31,7 @@ struct config *service_read_arguments(const struct service *service, int argc, c
     int option, verbosity = 0;
 
     *arguments = (struct service_arguments){.session_limit = 0};
-    while ((option = getopt(argc, argv, "n:t:ucm:k:lo:vDd")) > 0) {
+    while ((option = getopt(argc, argv, "n:t:ucm:k:lo:vDdS")) > 0) {
         switch (option) {
         case 'n': arguments->name = optarg; break;
         case 't': arguments->type = optarg; break;
@@ -41,6 +41,7 @@ struct config *service_read_arguments(const struct service *service, int argc, c
         case 'k': arguments->socket_count = atoi(optarg); break;
         case 'l': arguments->only_one = true; break;
         case 'v': verbosity++; break;
+        case 'S': arguments->alone = service->serves_alone; break;
         case 'o':
             if (override_count == sizeof overrides / sizeof *overrides)
                 die("more than %zu -o options", override_count);
@@ -49,6 +50,8 @@ struct config *service_read_arguments(const struct service *service, int argc, c
         default: break; /* -D and -d: there is nothing to attach */
         }
     }
+    if (arguments->alone)
+        arguments->name = service->name;
     if (arguments->name == NULL)
         die("%s is a service: it is started by master, as master.cf says", service->name);
     log_set_verbosity(verbosity);

@@ -9,7 +9,8 @@
  *
  * and descriptors: SERVICE_CONTROL_FD, a socket pair (SOCK_SEQPACKET) to master, then SERVICE_FIRST_LISTEN_FD
  * and on, the listening sockets (non-blocking). The environment is cleaned; MAIL_CONFIG names the configuration
- * directory. Without -n the program runs stand-alone (sendmail -bs) or prints its usage.
+ * directory. -S in place of all of it: the program has no master and serves standard input and output (sendmail -bs),
+ * if it is one that can (service.h); without -n and -S it says that it is a service.
  *
  * On the control socket every packet is one byte. The end of the socket means to the service that master is
  * gone: it stops at once. It means to master that the process ended (its exit status comes by wait). */

@@ -390,6 +390,7 @@ static void prepare(struct server *server, struct config *config)
     server->environment.mail = mail;
     server->environment.parameters = parameters;
     server->environment.service_name = server->arguments.name;
+    server->environment.alone = server->arguments.alone;
     server->environment.session_limit =
         server->arguments.session_limit > 0 ? server->arguments.session_limit : LONG_MAX;
     if (chdir(mail->queue_directory) != 0)
@@ -424,6 +425,8 @@ int service_main(const struct service *service, int argc, char **argv)
     channel_group_init(&server.channels);
     if (service->start != NULL && !service->start(&server.environment, &error))
         fail_start(&error);
+    if (server.arguments.alone)
+        service_run_alone(service, &server.environment);
     if (!service_drop_privileges(&server.arguments, server.environment.mail, &error))
         fail_start(&error);
     server.idle = loop_timer_new(idle_too_long, &server);

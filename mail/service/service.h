@@ -4,7 +4,8 @@
  * privileges (user, root directory, no new ones, sandbox), calls ready, tells master, and then runs the loop:
  * each connection to the service's sockets becomes a task running session, or, for services that speak channels,
  * each call becomes a task running call. It counts sessions, obeys max_use and max_idle, drains on reload, and
- * ends when master does. A session that fails ends alone.
+ * ends when master does. A session that fails ends alone. Run by hand, a service that can has one session, no sandbox
+ * (what it hands mail to is set-gid), and no master.
  *
  * The working directory is queue_directory, chrooted or not: "private/rewrite" is the rewrite service's socket,
  * "active/3F2A..." a queue file. */
@@ -32,6 +33,7 @@ struct service_environment {
     const void *parameters;   /* the service's own config struct, filled */
     void *state;              /* the service's own, set by start or ready */
     int queue_fd;             /* queue_directory, open: every path in the queue may start here */
+    bool alone;               /* there is no master; whoever started it has the rights, and the one session */
 };
 
 struct service_session {
@@ -65,6 +67,7 @@ struct service {
     bool (*busy)(struct service_environment *environment);       /* still at work without sessions; may be NULL */
     bool one_channel;  /* delivery agents: a process takes one channel (the queue manager's) at a time */
     bool keep_running; /* never ends for max_idle or max_use */
+    bool serves_alone; /* can also be run by hand: one session on standard input and output */
 };
 
 int service_main(const struct service *service, int argc, char **argv);

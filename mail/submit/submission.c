@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "mail/submit/drop.h"
 #include "util/base/memory.h"
 
 enum { CONTENT_FRAME = 32 * 1024, IDLE_CHANNELS = 100 };
@@ -14,6 +15,7 @@ struct submission {
     struct text content; /* not sent yet */
     char *queue_id;
     bool broken;
+    struct drop *drop; /* not NULL: this is what the message goes into, and nothing else here is used */
 };
 
 struct channel_pool *submission_pool_new(void)
@@ -58,21 +60,39 @@ struct submission *submission_open(struct channel_pool *pool, const struct mail_
     return NULL;
 }
 
+struct submission *submission_open_drop(const struct mail_config *mail, const struct cleanup_open *open,
+                                        struct error *error)
+{
+    struct drop *drop = drop_open(mail, open, error);
+    struct submission *submission;
+
+    if (drop == NULL)
+        return NULL;
+    submission = memory_new(sizeof *submission);
+    submission->mail = mail;
+    submission->drop = drop;
+    return submission;
+}
+
 const char *submission_queue_id(const struct submission *submission)
 {
-    return submission->queue_id;
+    return submission->drop != NULL ? drop_queue_id(submission->drop) : submission->queue_id;
 }
 
 void submission_recipient(struct submission *submission, const struct cleanup_recipient *recipient)
 {
-    submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_recipient, recipient) || submission->broken;
+    if (submission->drop != NULL)
+        drop_recipient(submission->drop, recipient);
+    else
+        submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_recipient, recipient) || submission->broken;
 }
 
 void submission_route(struct submission *submission, const char *filter, const char *redirect)
 {
     struct cleanup_route route = {.filter = filter, .redirect = redirect};
 
-    submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_route, &route) || submission->broken;
+    if (submission->drop == NULL) /* nothing of that kind can be said in maildrop */
+        submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_route, &route) || submission->broken;
 }
 
 /* ---- the content ---- */
@@ -88,6 +108,10 @@ static void send_content(struct submission *submission)
 
 bool submission_content(struct submission *submission, const char *bytes, size_t length)
 {
+    if (submission->drop != NULL) {
+        drop_content(submission->drop, bytes, length);
+        return true;
+    }
     if (submission->broken)
         return false;
     text_append_bytes(&submission->content, bytes, length);
@@ -113,6 +137,11 @@ void submission_end(struct submission *submission, int64_t flags, const char *re
     struct cleanup_end end = {.flags = flags, .reason = reason};
     struct deadline deadline = deadline_in(submission->mail->ipc_timeout);
 
+    if (submission->drop != NULL) {
+        drop_end(submission->drop, arena, status);
+        free(submission);
+        return;
+    }
     send_content(submission);
     if (!ipc_send_last(submission->call, &ipc_cleanup_end, &end) ||
         !ipc_receive(submission->call, &ipc_cleanup_status, status, arena, deadline))
@@ -122,5 +151,10 @@ void submission_end(struct submission *submission, int64_t flags, const char *re
 
 void submission_abandon(struct submission *submission)
 {
-    free_submission(submission);
+    if (submission->drop == NULL) {
+        free_submission(submission);
+        return;
+    }
+    drop_abandon(submission->drop);
+    free(submission);
 }

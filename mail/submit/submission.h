@@ -1,4 +1,5 @@
-/* submission - a message on its way to cleanup: one call on a channel of its own. Used by smtpd and bounce. */
+/* submission - a message on its way to cleanup: one call on a channel of its own. Used by smtpd and bounce. Where an SMTP
+ * server has no cleanup, the message goes to the maildrop queue in its place. */
 #ifndef MAIL_SUBMIT_SUBMISSION_H
 #define MAIL_SUBMIT_SUBMISSION_H
 
@@ -13,6 +14,10 @@ struct channel_pool *submission_pool_new(void);
 /* Has cleanup open a queue file. NULL: it cannot be had now, see error. */
 struct submission *submission_open(struct channel_pool *pool, const struct mail_config *mail,
                                    const struct cleanup_open *open, struct error *error);
+/* Has postdrop(1) begin a file in maildrop: then all of these functions block, and there are
+ * no routes, and no flags at the end. */
+struct submission *submission_open_drop(const struct mail_config *mail, const struct cleanup_open *open,
+                                        struct error *error);
 const char *submission_queue_id(const struct submission *submission);
 
 void submission_recipient(struct submission *submission, const struct cleanup_recipient *recipient);

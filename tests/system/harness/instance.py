@@ -183,6 +183,12 @@ class Instance:
         account = pwd.getpwnam(self.user)
         return ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", *command]
 
+    def as_the_system(self, *command, user="root"):
+        """Words that run a command, as that user, where /etc/postfix is this instance's configuration. Needs root."""
+        script = f"mkdir -p /etc/postfix && mount --bind {self.etc} /etc/postfix && exec \"$@\""
+        become = ["setpriv", f"--reuid={user}", f"--regid={pwd.getpwnam(user).pw_gid}", "--clear-groups"]
+        return ["unshare", "-m", "sh", "-c", script, "sh", *(become if user != "root" else []), *map(str, command)]
+
     def postfix(self, *arguments, check=False):
         return self.run("postfix", *arguments, check=check)
 

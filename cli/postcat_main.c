@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cli/queue_command.h"
@@ -68,6 +69,26 @@ static void show_file(const char *path, const struct request *request)
     close(fd);
 }
 
+/* Records are read where they stand, which a pipe cannot do: its bytes go into memory first. */
+static int standard_input(void)
+{
+    char bytes[64 * 1024];
+    ssize_t got;
+    int fd;
+
+    if (lseek(STDIN_FILENO, 0, SEEK_CUR) >= 0)
+        return STDIN_FILENO;
+    fd = memfd_create("stdin", MFD_CLOEXEC);
+    if (fd < 0)
+        die("memory for standard input: %s", strerror(errno));
+    while ((got = read(STDIN_FILENO, bytes, sizeof bytes)) > 0)
+        if (write(fd, bytes, (size_t)got) != got)
+            die("copy standard input: %s", strerror(errno));
+    if (got < 0)
+        die("read stdin: %s", strerror(errno));
+    return fd;
+}
+
 /* The message moves while it is looked for: several tries, queue by queue. */
 static void show_id(const struct queue_command *command, const char *id, const struct request *request)
 {
@@ -105,7 +126,7 @@ int main(int argc, char **argv)
     if (request.by_id)
         queue_command_enter_queue(&command);
     if (optind == argc && !request.by_id)
-        queue_dump(STDIN_FILENO, "stdin", request.flags, request.start);
+        queue_dump(standard_input(), "stdin", request.flags, request.start);
     for (; optind < argc; optind++)
         if (request.by_id)
             show_id(&command, argv[optind], &request);

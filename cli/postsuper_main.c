@@ -13,17 +13,18 @@
 #include "util/base/memory.h"
 #include "util/base/text.h"
 
-/* One kind of operation and what it was asked for. */
+/* An operation on one message, or on those that standard input names. */
 struct wish {
-    const char **ids;
-    size_t count;
-    bool asked, all;
+    enum queue_operation_kind kind;
+    const char *id;
 };
 
 struct request {
     const char *directory;
     int repair;
-    struct wish wishes[OPERATION_KINDS];
+    struct wish *wishes; /* in the order of the command line */
+    size_t count;
+    bool asked[OPERATION_KINDS], all[OPERATION_KINDS];
     struct queue_operation_scope scope;
     struct queue_selection *selection; /* the scope's */
 };
@@ -58,15 +59,13 @@ static void become_owner(const struct mail_config *mail)
 
 static void wish_for(struct request *request, enum queue_operation_kind kind, const char *id)
 {
-    struct wish *wish = &request->wishes[kind];
-
-    wish->asked = true;
+    request->asked[kind] = true;
     if (string_equal(id, "ALL")) {
-        wish->all = true;
+        request->all[kind] = true;
         return;
     }
-    wish->ids = memory_resize(wish->ids, (wish->count + 1) * sizeof *wish->ids);
-    wish->ids[wish->count++] = id;
+    request->wishes = memory_resize(request->wishes, (request->count + 1) * sizeof *request->wishes);
+    request->wishes[request->count++] = (struct wish){kind, id};
 }
 
 static void take_option(struct request *request, int option)
@@ -111,26 +110,25 @@ static void run_stdin(struct queue_command *command, enum queue_operation_kind k
     while ((length = getline(&line, &room, stdin)) >= 0) {
         if (length > 0 && line[length - 1] == '\n')
             line[length - 1] = '\0';
-        if (string_equal(line, "ALL"))
-            queue_operation_all(command, kind, scope, counts);
-        else
-            queue_operation_one(command, kind, line, scope, counts);
+        queue_operation_one(command, kind, line, scope, counts); /* there, ALL is a name like others */
     }
     free(line);
 }
 
-static void fulfil(struct queue_command *command, enum queue_operation_kind kind, const struct request *request,
-                   struct queue_operation_counts *counts)
+/* Those that are named, then all. */
+static void fulfil(struct queue_command *command, const struct request *request, struct queue_operation_counts *counts)
 {
-    const struct wish *wish = &request->wishes[kind];
+    for (size_t i = 0; i < request->count; i++) {
+        const struct wish *wish = &request->wishes[i];
 
-    if (wish->all)
-        queue_operation_all(command, kind, &request->scope, counts);
-    for (size_t i = 0; i < wish->count; i++)
-        if (string_equal(wish->ids[i], "-"))
-            run_stdin(command, kind, &request->scope, counts);
+        if (string_equal(wish->id, "-"))
+            run_stdin(command, wish->kind, &request->scope, counts);
         else
-            queue_operation_one(command, kind, wish->ids[i], &request->scope, counts);
+            queue_operation_one(command, wish->kind, wish->id, &request->scope, counts);
+    }
+    for (size_t kind = 0; kind < OPERATION_KINDS; kind++)
+        if (request->all[kind])
+            queue_operation_all(command, (enum queue_operation_kind)kind, &request->scope, counts);
 }
 
 /* A dry run is nothing that the log should know of. */
@@ -144,17 +142,19 @@ static void report(const struct request *request, bool asked, const char *what, 
 
 static void report_all(const struct request *request, const struct queue_operation_counts *counts)
 {
-    const struct wish *wishes = request->wishes;
+    const bool *asked = request->asked;
 
-    report(request, wishes[OPERATION_REQUEUE].asked, "Requeued", counts->requeued);
-    report(request, wishes[OPERATION_DELETE].asked, "Deleted", counts->deleted);
-    report(request, wishes[OPERATION_EXPIRE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Force-expired", counts->expired);
-    report(request, wishes[OPERATION_HOLD].asked, "Placed on hold", counts->held);
-    report(request, wishes[OPERATION_RELEASE].asked || wishes[OPERATION_EXPIRE_RELEASE].asked, "Released from hold",
+    report(request, asked[OPERATION_REQUEUE], "Requeued", counts->requeued);
+    report(request, asked[OPERATION_DELETE], "Deleted", counts->deleted);
+    report(request, asked[OPERATION_EXPIRE] || asked[OPERATION_EXPIRE_RELEASE], "Force-expired", counts->expired);
+    report(request, asked[OPERATION_HOLD], "Placed on hold", counts->held);
+    report(request, asked[OPERATION_RELEASE] || asked[OPERATION_EXPIRE_RELEASE], "Released from hold",
            counts->released);
     report(request, counts->renamed > 0, "Renamed to match inode number", counts->renamed);
     if (counts->renamed > 0)
         log_warning(NULL, "QUEUE FILE NAMES WERE CHANGED TO MATCH INODE NUMBERS");
+    if (counts->failed > 0)
+        log_warning(NULL, "OPERATION INCOMPLETE -- RERUN COMMAND WHEN WHAT FAILED IS MENDED");
 }
 
 /* Nobody needs to be there to hear it: mail that waits is found in the end. */
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
     become_owner(&command.mail);
     queue_command_enter_queue(&command);
     for (size_t i = 0; i < OPERATION_KINDS; i++)
-        asked = asked || request.wishes[i].asked;
+        asked = asked || request.asked[i];
     if (request.repair != 0 && queue_selection_is_dry(request.selection))
         usage();
     if (!asked && (!queue_selection_is_empty(request.selection) || queue_selection_is_dry(request.selection)))
@@ -198,15 +198,13 @@ int main(int argc, char **argv)
         request.repair = REPAIR_PURGE | REPAIR_STRUCTURE;
     queue_repair(&command, request.repair, request.scope.queues, &counts);
     request.scope.lister = lister = queue_lister_new(command.layout);
-    for (size_t i = 0; i < OPERATION_KINDS; i++)
-        fulfil(&command, (enum queue_operation_kind)i, &request, &counts);
+    fulfil(&command, &request, &counts);
     report_all(&request, &counts);
     if (!queue_selection_is_dry(request.selection))
         tell_services(&command.mail, &counts);
-    for (size_t i = 0; i < OPERATION_KINDS; i++)
-        free(request.wishes[i].ids);
+    free(request.wishes);
     queue_lister_free(lister);
     queue_selection_free(request.selection);
     queue_command_end(&command);
-    return 0;
+    return counts.failed > 0 ? 1 : 0;
 }

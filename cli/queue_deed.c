@@ -83,7 +83,10 @@ static void place_on_hold(struct queue_deed *deed, const struct queue_layout *la
 {
     struct grip grip = grasp(layout, queue, id);
 
-    move(deed, layout, queue, QUEUE_HOLD, id);
+    if (grip.fd < 0)
+        fail(deed, "open", queue);
+    else
+        move(deed, layout, queue, QUEUE_HOLD, id);
     if (deed->done && grip.busy)
         deed->busy = "what is under way is not stopped";
     let_go(grip);
@@ -103,7 +106,9 @@ static void requeue(struct queue_deed *deed, const struct queue_layout *layout, 
 {
     struct grip grip = grasp(layout, queue, id);
 
-    if (grip.busy || (string_equal(queue, QUEUE_ACTIVE) && has_bounces(layout, id)))
+    if (grip.fd < 0)
+        fail(deed, "open", queue);
+    else if (grip.busy || (string_equal(queue, QUEUE_ACTIVE) && has_bounces(layout, id)))
         deed->busy = "not requeued";
     else
         move(deed, layout, queue, QUEUE_MAILDROP, id);

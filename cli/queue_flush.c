@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/queue_manager.h"
@@ -11,6 +12,7 @@
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
+#include "util/net/address.h"
 
 enum { IDS_A_QUESTION = 200 };
 
@@ -129,13 +131,26 @@ void queue_flush(const struct queue_command *command, const struct queue_selecti
     free(path);
 }
 
+/* A domain, or an address in brackets. */
+static bool is_site(const char *site)
+{
+    size_t length = strlen(site);
+    struct net_address address;
+    bool literal = length > 2 && *site == '[' && site[length - 1] == ']';
+    char *inner = literal ? memory_copy_bytes(site + 1, length - 2) : NULL;
+    bool valid = literal ? net_address_parse(inner, &address) : net_hostname_valid(site);
+
+    free(inner);
+    return valid;
+}
+
 void queue_flush_site(const struct queue_command *command, const char *site, struct queue_selection *selection)
 {
     struct error error;
     struct match_list *domains = match_list_new(command->mail.fast_flush_domains, MATCH_SUBDOMAINS, &error);
 
     check_user(command);
-    if (*site == '\0')
+    if (!is_site(site))
         die("Cannot flush mail queue - invalid destination: \"%s\"", site);
     if (domains == NULL)
         die("fast_flush_domains: %s", error.text);

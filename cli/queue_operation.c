@@ -1,13 +1,17 @@
 #include "cli/queue_operation.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mail/queue/queue_sweep.h"
 #include "util/base/log.h"
 #include "util/base/text.h"
 
 static const char *const all_queues[] = {QUEUE_HOLD, QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, NULL};
+static const char *const queues_to_delete[] = {QUEUE_HOLD,     QUEUE_INCOMING, QUEUE_ACTIVE,
+                                               QUEUE_DEFERRED, QUEUE_MAILDROP, NULL};
 static const char *const queues_to_hold[] = {QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, NULL};
 static const char *const queues_to_release[] = {QUEUE_HOLD, NULL};
 
@@ -82,6 +86,22 @@ static void note(const char *logged_id, const char *text, size_t *count)
         log_info(&context, "%s", text);
 }
 
+/* For -v: which files were touched. */
+static void tell_paths(const struct sweep *sweep, const char *queue, const char *id, const struct queue_deed *deed)
+{
+    static const char *const targets[OPERATION_KINDS] = {
+        [OPERATION_REQUEUE] = QUEUE_MAILDROP,        [OPERATION_HOLD] = QUEUE_HOLD,
+        [OPERATION_EXPIRE_RELEASE] = QUEUE_DEFERRED, [OPERATION_RELEASE] = QUEUE_DEFERRED,
+    };
+    char from[QUEUE_PATH_SIZE], to[QUEUE_PATH_SIZE];
+
+    queue_path(sweep->command->layout, queue, id, from);
+    if (sweep->kind == OPERATION_DELETE && deed->done)
+        log_debug(1, "removed file %s", from);
+    else if (targets[sweep->kind] != NULL && (sweep->kind == OPERATION_EXPIRE_RELEASE ? deed->released : deed->done))
+        log_debug(1, "renamed file %s as %s", from, queue_path(sweep->command->layout, targets[sweep->kind], id, to));
+}
+
 /* logged_id: the ID if a line is wanted, else NULL. */
 static void tell(const struct sweep *sweep, const char *queue, const char *id, const char *logged_id,
                  const struct result *result)
@@ -94,8 +114,11 @@ static void tell(const struct sweep *sweep, const char *queue, const char *id, c
         printf("%s/%s\n", queue, id);
         ++*count_of(sweep->kind, sweep->counts);
     }
+    sweep->counts->failed += deed->failed != NULL;
     if (deed->failed != NULL)
         log_warning(NULL, "%s file %s/%s: %s", deed->failed, deed->where, id, strerror(deed->reason));
+    if (log_verbosity() > 0)
+        tell_paths(sweep, queue, id, deed);
     if (deed->done)
         note(logged_id, done_words[sweep->kind], count_of(sweep->kind, sweep->counts));
     if (deed->released)
@@ -127,7 +150,12 @@ static bool allowed(enum queue_operation_kind kind, const char *queue)
 
 static const char *const *usual_queues(enum queue_operation_kind kind)
 {
-    return kind == OPERATION_HOLD ? queues_to_hold : kind == OPERATION_RELEASE ? queues_to_release : all_queues;
+    switch (kind) {
+    case OPERATION_DELETE: return queues_to_delete;
+    case OPERATION_HOLD: return queues_to_hold;
+    case OPERATION_RELEASE: return queues_to_release;
+    default: return all_queues;
+    }
 }
 
 void queue_operation_one(struct queue_command *command, enum queue_operation_kind kind, const char *id,
@@ -158,6 +186,16 @@ void queue_operation_one(struct queue_command *command, enum queue_operation_kin
     arena_free(arena);
 }
 
+/* A queue that is not there is empty. */
+static bool is_readable(const char *queue, struct queue_operation_counts *counts)
+{
+    if (access(queue, R_OK | X_OK) == 0 || errno == ENOENT)
+        return true;
+    counts->failed++;
+    log_warning(NULL, "open directory %s: %s", queue, strerror(errno));
+    return false;
+}
+
 void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind,
                          const struct queue_operation_scope *scope, struct queue_operation_counts *counts)
 {
@@ -166,6 +204,6 @@ void queue_operation_all(struct queue_command *command, enum queue_operation_kin
     const struct queue_sweep sweep = {sweep_look, sweep_take, &context};
 
     for (; *queues != NULL; queues++)
-        if (allowed(kind, *queues))
+        if (allowed(kind, *queues) && is_readable(*queues, counts))
             queue_sweep_run(&sweep, *queues);
 }

@@ -13,6 +13,7 @@
 /* How many messages something was done to. */
 struct queue_operation_counts {
     size_t requeued, deleted, expired, held, released, renamed;
+    size_t failed; /* what could not be done, and was said */
 };
 
 /* What the operations are about. */

@@ -21,7 +21,7 @@ static const char pending_suffix[] = "#";
 
 static const char *const message_queues[] = {QUEUE_MAILDROP, QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD,
                                              NULL};
-static const char *const other_queues[] = {QUEUE_DEFER, QUEUE_BOUNCE, QUEUE_TRACE, "flush", "corrupt", "saved", NULL};
+static const char *const other_queues[] = {QUEUE_DEFER, QUEUE_BOUNCE, QUEUE_TRACE, "flush", NULL};
 static const char *const log_queues[] = {QUEUE_BOUNCE, QUEUE_DEFER, QUEUE_TRACE, NULL};
 
 static bool is_in(const char *const *list, const char *queue)
@@ -69,6 +69,10 @@ static void walk_directory(struct walk *walk, const char *directory)
     struct dirent *entry;
     struct text path = {0};
 
+    if (stream == NULL && errno != ENOENT) {
+        walk->counts->failed++;
+        log_warning(NULL, "open directory %s: %s", directory, strerror(errno));
+    }
     while (stream != NULL && (entry = readdir(stream)) != NULL) {
         if (string_equal(entry->d_name, ".") || string_equal(entry->d_name, ".."))
             continue;
@@ -97,16 +101,25 @@ static void purge_file(struct walk *walk, const struct file *file)
     if (!walk->messages || lstat(file->path, &status) < 0 || !S_ISREG(status.st_mode) ||
         (status.st_mode & S_IXUSR) != 0)
         return;
-    if (time(NULL) - status.st_mtime > TEMPORARY_AGE && unlink(file->path) < 0)
-        log_warning(NULL, "remove %s: %s", file->path, strerror(errno));
+    if (time(NULL) - status.st_mtime <= TEMPORARY_AGE || unlink(file->path) == 0)
+        return;
+    walk->counts->failed++;
+    log_warning(NULL, "remove file %s: %s", file->path, strerror(errno));
 }
 
 /* ---- names ---- */
 
-static void rename_file(const char *from, const char *to)
+/* A file that has gone its way meanwhile is no failure, but not renamed either. */
+static bool rename_file(struct queue_operation_counts *counts, const char *from, const char *to)
 {
-    if (rename(from, to) < 0 && errno != ENOENT)
-        log_warning(NULL, "rename %s to %s: %s", from, to, strerror(errno));
+    if (rename(from, to) == 0) {
+        log_debug(1, "renamed file %s as %s", from, to);
+        return true;
+    }
+    counts->failed += errno != ENOENT;
+    if (errno != ENOENT)
+        log_warning(NULL, "rename file %s as %s: %s", from, to, strerror(errno));
+    return false;
 }
 
 /* The time in an ID, to the microsecond for a long one; a short one knows no seconds. */
@@ -149,20 +162,20 @@ static void make_right(const struct walk *walk, const char *id, ino_t inode, cha
         memcpy(fixed, id, (size_t)(strrchr(id, 'z') - id));
 }
 
-static void rename_logs(struct queue_command *command, const char *id, const char *fixed)
+static void rename_logs(const struct walk *walk, const char *id, const char *fixed)
 {
     char from[QUEUE_PATH_SIZE], to[QUEUE_PATH_SIZE];
 
     for (const char *const *log = log_queues; *log != NULL; log++) {
         char *pending;
 
-        queue_path(command->layout, *log, id, from);
+        queue_path(walk->command->layout, *log, id, from);
         if (access(from, F_OK) < 0)
             continue;
         /* Under the old ID's directory, where it certainly is one. */
         snprintf(to, sizeof to, "%.*s", (int)(strrchr(from, '/') - from), from);
         pending = memory_format("%s/%s%s", to, fixed, pending_suffix);
-        rename_file(from, pending);
+        rename_file(walk->counts, from, pending);
         free(pending);
     }
 }
@@ -183,9 +196,10 @@ static void fix_name(struct walk *walk, const struct file *file)
         return;
     make_right(walk, file->name, status.st_ino, fixed);
     pending = memory_format("%.*s/%s%s", (int)(strrchr(file->path, '/') - file->path), file->path, fixed, pending_suffix);
-    rename_logs(walk->command, file->name, fixed);
-    rename_file(file->path, pending);
-    walk->counts->renamed++;
+    if (rename_file(walk->counts, file->path, pending)) {
+        rename_logs(walk, file->name, fixed);
+        walk->counts->renamed++;
+    }
     free(pending);
 }
 
@@ -217,7 +231,7 @@ static void fix_place(struct walk *walk, const struct file *file)
     if (!queue_id_valid(id) || string_equal(queue_path(walk->command->layout, walk->queue, id, right), file->path))
         return;
     if (make_directories(right))
-        rename_file(file->path, right);
+        rename_file(walk->counts, file->path, right);
 }
 
 /* Subdirectories that hold nothing any more; those that do refuse to go. */
@@ -248,6 +262,7 @@ static void walk_queues(struct queue_command *command, int what, const char *con
     for (; *queues != NULL; queues++) {
         struct walk walk = {command, *queues, what, is_in(message_queues, *queues), counts, file};
 
+        log_debug(1, "queue: %s", *queues);
         if (walk.messages || is_in(log_queues, *queues))
             walk_directory(&walk, *queues);
     }

@@ -238,6 +238,6 @@ void sendmail_options(struct sendmail_request *request, const char *name, int ar
         request->mode = SENDMAIL_ALIASES;
     scan(request, argc, argv);
     check_sense(request);
-    if (request->mode == SENDMAIL_DELIVER && request->verbosity > 0 && (request->trace & TRACE_VERIFY) == 0)
+    if (request->mode == SENDMAIL_DELIVER && request->verbosity == 1 && (request->trace & TRACE_VERIFY) == 0)
         request->trace |= TRACE_RECORD;
 }

@@ -16,7 +16,7 @@
 
 enum { FEW = 16, SETTLED = 2 }; /* SETTLED: seconds; a file's time of change is not exact */
 
-const char *const queue_listing_queues[] = {QUEUE_MAILDROP, QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD,
+const char *const queue_listing_queues[] = {QUEUE_MAILDROP, QUEUE_ACTIVE, QUEUE_INCOMING, QUEUE_DEFERRED, QUEUE_HOLD,
                                             NULL};
 
 /* ---- which messages have a bounce log: hardly any, so that looking for each would be most of what is looked for ---- */
@@ -178,9 +178,10 @@ static void take_log(struct look *look, const struct queue_lister *lister, const
     while (readable && delivery_log_next(&log, look->arena, &line))
         keep_recipient(look, (struct listed_recipient){
                                  .original = external(look->arena, line.original),
-                                 .address = external(look->arena, line.recipient),
+                                 .address = *line.recipient != '\0' ? external(look->arena, line.recipient)
+                                                                    : "(recipient address unavailable)",
                                  .log_class = queue,
-                                 .reason = line.reason,
+                                 .reason = *line.reason != '\0' ? line.reason : "(description unavailable)",
                              });
 }
 

@@ -1,7 +1,7 @@
 /* queue_listing - what is in the queue, message by message: for showq, for postqueue when showq is not there, and for
  * postsuper.
  *
- * Queues in the order maildrop, incoming, active, deferred, hold. A message's recipients are those of its bounce and
+ * Queues in the order maildrop, active, incoming, deferred, hold. A message's recipients are those of its bounce and
  * defer logs with their reasons, then those of its file that no log knows. Files that are being written, or make no
  * sense, are left out; messages that move meanwhile may be missed or come twice. */
 #ifndef MAIL_QUEUE_QUEUE_LISTING_H

@@ -233,6 +233,17 @@ static void add_logs(struct look *look, const struct queue_lister *lister, const
 
 /* ---- files ---- */
 
+/* The file of a message that has left the active queue may be written over for another one (spare.h). */
+static bool is_another_message(const struct queue_lister *lister, const char *queue, const char *id,
+                               const struct stat *file)
+{
+    char path[QUEUE_PATH_SIZE];
+    struct stat now;
+
+    return string_equal(queue, QUEUE_ACTIVE) &&
+           (lstat(queue_path(lister->layout, queue, id, path), &now) != 0 || now.st_ino != file->st_ino);
+}
+
 const struct listed_message *queue_lister_read(const struct queue_lister *lister, const char *queue, const char *id,
                                                struct arena *arena)
 {
@@ -251,7 +262,7 @@ const struct listed_message *queue_lister_read(const struct queue_lister *lister
         look->message.size = file.st_size;
         look->message.arrival_time = file.st_mtime;
         look->message.forced_expire = (file.st_mode & QUEUE_BIT_EXPIRE) != 0;
-        makes_sense = read_file(look, fd);
+        makes_sense = read_file(look, fd) && !is_another_message(lister, queue, id, &file);
     }
     close(fd);
     if (!makes_sense)

@@ -1,4 +1,4 @@
-/* postmap: making and changing indexed files. */
+/* postmap, postalias: making and changing indexed files. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,6 @@
 #include "util/base/lines.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
-#include "util/table/entry.h"
 
 static struct table_writer *open_writer(const char *table, enum table_write_mode mode)
 {
@@ -29,14 +28,12 @@ static void commit(struct table_writer *writer)
         die("%s", error.text);
 }
 
-static void put(const struct postmap *postmap, const char *table, struct table_writer *writer, char *key,
-                const char *value)
+void postmap_put(const struct postmap *postmap, const char *table, struct table_writer *writer, const char *key,
+                 const char *value)
 {
     struct error error;
     bool duplicate;
 
-    if (!postmap->exact)
-        ascii_lower_string(key);
     if (!table_writer_put(writer, key, value, postmap->duplicates, &duplicate, &error)) {
         table_writer_abandon(writer);
         die("%s", error.text);
@@ -45,16 +42,33 @@ static void put(const struct postmap *postmap, const char *table, struct table_w
         log_warning(NULL, "%s: duplicate entry: \"%s\"", table, key);
 }
 
-static void put_line(const struct postmap *postmap, const char *table, struct table_writer *writer, char *text,
-                     const char *path, int line)
+static void put_line(const struct postmap *postmap, const char *table, struct table_writer *writer, char *line,
+                     const char *path, int number)
 {
-    char *key, *value;
+    struct text key = {0}, value = {0};
 
-    if (postmap->check_utf8 && !string_valid_utf8(text, strlen(text)))
-        log_warning(NULL, "%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", path, line,
-                    string_printable(text, false));
-    else if (table_entry_split(text, path, line, "", &key, &value))
-        put(postmap, table, writer, key, value);
+    if (postmap->check_utf8 && !string_valid_utf8(line, strlen(line))) {
+        log_warning(NULL, "%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", path, number,
+                    string_printable(line, false));
+    } else if (postmap->kind->split(line, path, number, &key, &value)) {
+        if (!postmap->exact && key.length > 0)
+            ascii_lower_string(key.data);
+        postmap_put(postmap, table, writer, text_string(&key), text_string(&value));
+    }
+    text_free(&key);
+    text_free(&value);
+}
+
+/* What is the table's own replaces what it was before, unless the source has just said it. */
+static void put_own(const struct postmap *postmap, const char *table, struct table_writer *writer)
+{
+    struct postmap own = *postmap;
+
+    if (postmap->kind->sign == NULL)
+        return;
+    if (postmap->incremental)
+        own.duplicates = TABLE_DUPLICATE_REPLACE;
+    postmap->kind->sign(&own, table, writer);
 }
 
 /* Reads everything, writes nothing before the end: a source that cannot be read leaves the table as it was. */
@@ -62,14 +76,16 @@ static void put_lines(const struct postmap *postmap, const char *table, struct l
                       struct table_writer *writer)
 {
     struct error error;
-    char *text;
+    char *line;
 
-    while ((text = line_reader_next(reader)) != NULL)
-        put_line(postmap, table, writer, text, line_reader_path(reader), line_reader_number(reader));
+    table_writer_set_bare(writer, postmap->bare);
+    while ((line = line_reader_next(reader)) != NULL)
+        put_line(postmap, table, writer, line, line_reader_path(reader), line_reader_number(reader));
     if (line_reader_failed(reader, &error)) {
         table_writer_abandon(writer);
         die("%s", error.text);
     }
+    put_own(postmap, table, writer);
     commit(writer);
 }
 

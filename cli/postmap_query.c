@@ -1,4 +1,4 @@
-/* postmap -q and -s. */
+/* postmap, postalias: -q and -s. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +31,12 @@ static bool acceptable(const struct postmap *postmap, const char *name, const ch
     return false;
 }
 
+static void warn_empty(const char *name, const char *key)
+{
+    log_warning(NULL, "table %s: key %s: empty string result is not allowed", name, key);
+    log_warning(NULL, "table %s should return NO RESULT in case of NOT FOUND", name);
+}
+
 static bool ask(const struct postmap *postmap, struct table *table, const char *key, struct text *result)
 {
     const char *name = table_name(table);
@@ -42,10 +48,8 @@ static bool ask(const struct postmap *postmap, struct table *table, const char *
     answer = table_lookup(table, key, result, &error);
     if (answer == TABLE_ERROR)
         die("table %s: query error", name);
-    if (answer == TABLE_FOUND && result->length == 0) {
-        log_warning(NULL, "table %s: key %s: empty string result is not allowed", name, key);
-        log_warning(NULL, "table %s should return NO RESULT in case of NOT FOUND", name);
-    }
+    if (answer == TABLE_FOUND && result->length == 0)
+        warn_empty(name, key);
     return answer == TABLE_FOUND;
 }
 
@@ -100,7 +104,7 @@ bool postmap_query_print(const struct postmap *postmap, struct postmap_tables *t
         found = ask(postmap, tables->tables[i], key, &result);
     }
     if (found)
-        printf("%s\t%s\n", key, text_string(&result));
+        printf("%s%s%s\n", key, postmap->kind->separator, text_string(&result));
     text_free(&result);
     return found;
 }
@@ -121,18 +125,29 @@ bool postmap_query_stdin(const struct postmap *postmap, char *const *names)
     return found;
 }
 
+struct listing {
+    const struct postmap *postmap;
+    const char *name;
+};
+
 static void print_entry(void *context, const char *key, const char *value)
 {
-    (void)context;
-    printf("%s\t%s\n", key, value);
+    const struct listing *listing = context;
+
+    if (*key == '\0')
+        log_warning(NULL, "table %s: empty lookup key value is not allowed", listing->name);
+    else if (*value == '\0')
+        warn_empty(listing->name, key);
+    printf("%s%s%s\n", key, listing->postmap->kind->separator, value);
 }
 
 void postmap_list(const struct postmap *postmap, const char *name)
 {
     struct table *table = open_table(postmap, name);
+    struct listing listing = {postmap, name};
     struct error error;
 
-    if (!table_walk(table, print_entry, NULL, &error))
+    if (!table_walk(table, print_entry, &listing, &error))
         die("%s", error.text);
     table_close(table);
 }

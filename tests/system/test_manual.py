@@ -42,7 +42,8 @@ def options_on(page):
 
 
 def options_of(source):
-    return set("".join(re.findall(r"getopt(?:_long)?\(argc, argv, \"([^\"]+)\"", source.read_text()))) - {":", "+"}
+    found = re.findall(r"(?:getopt(?:_long)?\(argc, argv, |\.options = )\"([^\"]+)\"", source.read_text())
+    return set("".join(found)) - {":", "+"}
 
 
 @pytest.mark.parametrize("name", programs("sbin", 1) + programs("libexec", 8))

@@ -2,13 +2,11 @@
 import os
 import stat
 import subprocess
-from pathlib import Path
 
 import pytest
 
-MTA = os.environ.get("MTA", "postern")
-BUILD = Path(os.environ.get("POSTERN_BUILD", "build/test")).absolute()
-POSTMAP = "/usr/sbin/postmap" if MTA == "postfix" else str(BUILD / "sbin/postmap")
+from harness.instance import MTA
+from harness.table_command import TableCommand, lay_out
 
 pytestmark = pytest.mark.peer
 
@@ -28,28 +26,20 @@ long one
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "main.cf").write_text("compatibility_level = 3.6\ndefault_database_type = lmdb\n")
-    for name in ("dynamicmaps.cf", "dynamicmaps.cf.d"):  # Debian's lmdb and pcre are plug-ins
-        if MTA == "postfix" and os.path.exists(f"/etc/postfix/{name}"):
-            (tmp_path / name).symlink_to(f"/etc/postfix/{name}")
     (tmp_path / "table").write_text(SOURCE)
-    return tmp_path
+    return lay_out(tmp_path)
 
 
-def run(folder, *arguments, status=0, stdin=""):
-    done = subprocess.run([POSTMAP, "-c", str(folder), *arguments], input=stdin, capture_output=True, text=True,
-                          cwd=folder, timeout=60)
-    assert done.returncode == status, done.stderr
-    return done
+def run(folder, *arguments, **options):
+    return TableCommand("postmap", folder).run(*arguments, **options)
 
 
 def query(folder, key, table, *options):
-    return run(folder, *options, "-q", key, table).stdout
+    return TableCommand("postmap", folder).query(key, table, *options)
 
 
 def missing(folder, key, table, *options):
-    done = run(folder, *options, "-q", key, table, status=1)
-    return done.stdout == "" and "fatal" not in done.stderr
+    return TableCommand("postmap", folder).missing(key, table, *options)
 
 
 def test_makes_a_table(folder):
@@ -103,7 +93,7 @@ def test_gives_the_source_s_mode(folder):
 
 def test_fails_clearly(folder):
     def fatal(*arguments):
-        return run(folder, *arguments, status=1).stderr.strip().splitlines()[-1]
+        return TableCommand("postmap", folder).fatal(*arguments)
 
     assert fatal("none") == "postmap: fatal: open none: No such file or directory"
     assert fatal("-q", "x", "lmdb:none") == "postmap: fatal: open database none.lmdb: No such file or directory"
@@ -119,8 +109,7 @@ def test_fails_clearly(folder):
 
 def test_refuses_what_is_not_utf8(folder):
     (folder / "odd").write_bytes(b"k\xe9y v\ngood v\n")
-    done = subprocess.run([POSTMAP, "-c", str(folder), "lmdb:odd"], capture_output=True, text=True, cwd=folder)
-    assert done.stderr == 'postmap: warning: odd, line 1: non-UTF-8 input "k?y v" -- ignoring this line\n'
+    assert run(folder, "lmdb:odd").stderr == 'postmap: warning: odd, line 1: non-UTF-8 input "k?y v" -- ignoring this line\n'
     assert query(folder, "good", "lmdb:odd") == "v\n"
 
 

@@ -23,6 +23,7 @@ struct table_type {
 
 struct table_writing {
     struct table_file *(*open)(const char *name, enum table_write_mode mode, struct error *error);
+    void (*set_bare)(struct table_file *file, bool bare);
     bool (*put)(struct table_file *file, const char *key, const char *value, bool overwrite, bool *existed,
                 struct error *error);
     bool (*remove)(struct table_file *file, const char *key, bool *existed, struct error *error);

@@ -26,6 +26,7 @@ struct table_file {
     MDB_txn *transaction; /* NULL: lost */
     MDB_dbi dbi;
     size_t batched;
+    bool bare; /* keys and values do not end with a NUL */
 };
 
 static bool set_failure(struct table_file *file, const char *what, int status, struct error *error)
@@ -171,11 +172,16 @@ static bool prepare(struct table_file *file, size_t entry, struct error *error)
     return file->batched <= BATCH_BYTES || (end_batch(file, error) && begin_batch(file, entry, error));
 }
 
+static void lmdb_file_set_bare(struct table_file *file, bool bare)
+{
+    file->bare = bare;
+}
+
 static bool lmdb_file_put(struct table_file *file, const char *key, const char *value, bool overwrite, bool *existed,
                           struct error *error)
 {
-    MDB_val stored_key = {.mv_size = strlen(key) + 1, .mv_data = memory_copy_string(key)};
-    MDB_val stored_value = {.mv_size = strlen(value) + 1, .mv_data = memory_copy_string(value)};
+    MDB_val stored_key = {.mv_size = strlen(key) + !file->bare, .mv_data = memory_copy_string(key)};
+    MDB_val stored_value = {.mv_size = strlen(value) + !file->bare, .mv_data = memory_copy_string(value)};
     MDB_val old = stored_value;
     char *copy = stored_value.mv_data;
     int status = 0;
@@ -257,6 +263,7 @@ static bool lmdb_file_commit(struct table_file *file, struct error *error)
 
 const struct table_writing lmdb_writing = {
     .open = lmdb_file_open,
+    .set_bare = lmdb_file_set_bare,
     .put = lmdb_file_put,
     .remove = lmdb_file_remove,
     .commit = lmdb_file_commit,

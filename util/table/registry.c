@@ -254,6 +254,11 @@ struct table_writer *table_writer_open(const char *type_and_name, enum table_wri
     return writer;
 }
 
+void table_writer_set_bare(struct table_writer *writer, bool bare)
+{
+    writer->writing->set_bare(writer->file, bare);
+}
+
 bool table_writer_put(struct table_writer *writer, const char *key, const char *value,
                       enum table_duplicate duplicates, bool *was_duplicate, struct error *error)
 {

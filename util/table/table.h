@@ -65,6 +65,9 @@ enum table_duplicate { TABLE_DUPLICATE_WARN, TABLE_DUPLICATE_IGNORE, TABLE_DUPLI
 struct table_writer;
 
 struct table_writer *table_writer_open(const char *type_and_name, enum table_write_mode mode, struct error *error);
+/* What is put from now on is stored without the NUL that usually ends keys and values (sendmail's and NIS's way, and
+ * postmap -n). Lookups find both. */
+void table_writer_set_bare(struct table_writer *writer, bool bare);
 bool table_writer_put(struct table_writer *writer, const char *key, const char *value,
                       enum table_duplicate duplicates, bool *was_duplicate, struct error *error);
 bool table_writer_delete(struct table_writer *writer, const char *key, bool *existed, struct error *error);

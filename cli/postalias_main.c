@@ -26,7 +26,7 @@ static void sign(const struct postmap *postmap, const char *table, struct table_
     struct text now = {0};
 
     postmap_put(postmap, table, writer, "@", "@");
-    table_writer_set_bare(writer, true);
+    table_writer_set_form(writer, TABLE_FORM_BARE);
     text_append_format(&now, "%ld", (long)time(NULL));
     postmap_put(postmap, table, writer, "YP_LAST_MODIFIED", text_string(&now));
     postmap_put(postmap, table, writer, "YP_MASTER_NAME", config_get(postmap->config, "myhostname"));
@@ -37,8 +37,8 @@ int main(int argc, char **argv)
 {
     static const struct postmap_kind kind = {
         .name = "postalias",
-        .options = "+c:d:finNopq:rsuvw",
-        .usage = "usage: postalias [-Nfinoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
+        .options = "+c:d:fijnNopq:rsuvw",
+        .usage = "usage: postalias [-Nfijnoprsuvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
         .separator = ":\t",
         .split = split,
         .sign = sign,

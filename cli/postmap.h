@@ -27,8 +27,10 @@ struct postmap {
     bool exact;        /* -f: keys are not folded */
     bool keep_root;    /* -o */
     bool default_mode; /* -p */
-    bool bare;         /* -n: without NULs */
+    enum table_form form; /* -n, -N */
+    bool files;        /* -F: values are what files hold */
     bool check_utf8;   /* smtputf8_enable, without -u */
+    bool json;         /* -j */
     bool headers, bodies; /* -h, -b: keys come from a message */
     enum table_duplicate duplicates; /* -r, -w */
 };

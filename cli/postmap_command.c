@@ -38,15 +38,19 @@ static void take_flag(struct request *request, int option)
         request->postmap.exact = true;
         break;
     case 'F':
-        die("-F: values made of files are not supported yet");
+        request->postmap.files = true;
+        break;
     case 'i':
         request->postmap.incremental = true;
         break;
+    case 'j':
+        request->postmap.json = true;
+        break;
     case 'N':
-        request->postmap.bare = false;
+        request->postmap.form = TABLE_FORM_WITH_NUL;
         break;
     case 'n':
-        request->postmap.bare = true;
+        request->postmap.form = TABLE_FORM_BARE;
         break;
     case 'U':
         request->force_utf8 = true;
@@ -119,7 +123,6 @@ static struct config *open_config(const struct request *request)
 
     if (config == NULL)
         die("%s", error.text);
-    config_clean_environment(config);
     return config;
 }
 
@@ -177,6 +180,13 @@ static void free_tables(char **tables)
     free(tables);
 }
 
+static size_t base_name_offset(const char *path)
+{
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+
+    return slash != NULL ? (size_t)(slash + 1 - path) : 0;
+}
+
 int postmap_command(const struct postmap_kind *kind, int argc, char **argv)
 {
     const struct log_settings to_stderr = {.tag = kind->name, .target = LOG_TARGET_STDERR};
@@ -186,6 +196,7 @@ int postmap_command(const struct postmap_kind *kind, int argc, char **argv)
     int option, verbosity = 0, status;
 
     log_open(&to_stderr);
+    argv[0] += base_name_offset(argv[0]); /* in getopt's complaints */
     while ((option = getopt(argc, argv, kind->options)) > 0)
         take_option(&request, option, &verbosity);
     if (optind == argc)

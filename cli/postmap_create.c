@@ -9,6 +9,7 @@
 #include "util/base/lines.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
+#include "util/table/file_value.h"
 
 static struct table_writer *open_writer(const char *table, enum table_write_mode mode)
 {
@@ -42,10 +43,21 @@ void postmap_put(const struct postmap *postmap, const char *table, struct table_
         log_warning(NULL, "%s: duplicate entry: \"%s\"", table, key);
 }
 
+static bool replace_by_content(struct text *value, struct error *error)
+{
+    struct text encoded = {0};
+    bool good = file_value_encode(text_string(value), &encoded, error);
+
+    text_free(value);
+    *value = encoded;
+    return good;
+}
+
 static void put_line(const struct postmap *postmap, const char *table, struct table_writer *writer, char *line,
                      const char *path, int number)
 {
     struct text key = {0}, value = {0};
+    struct error error;
 
     if (postmap->check_utf8 && !string_valid_utf8(line, strlen(line))) {
         log_warning(NULL, "%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", path, number,
@@ -53,7 +65,10 @@ static void put_line(const struct postmap *postmap, const char *table, struct ta
     } else if (postmap->kind->split(line, path, number, &key, &value)) {
         if (!postmap->exact && key.length > 0)
             ascii_lower_string(key.data);
-        postmap_put(postmap, table, writer, text_string(&key), text_string(&value));
+        if (postmap->files && !replace_by_content(&value, &error))
+            log_warning(NULL, "%s, line %d: %s: skipping this entry", path, number, error.text);
+        else
+            postmap_put(postmap, table, writer, text_string(&key), text_string(&value));
     }
     text_free(&key);
     text_free(&value);
@@ -78,7 +93,7 @@ static void put_lines(const struct postmap *postmap, const char *table, struct l
     struct error error;
     char *line;
 
-    table_writer_set_bare(writer, postmap->bare);
+    table_writer_set_form(writer, postmap->form);
     while ((line = line_reader_next(reader)) != NULL)
         put_line(postmap, table, writer, line, line_reader_path(reader), line_reader_number(reader));
     if (line_reader_failed(reader, &error)) {
@@ -153,21 +168,17 @@ static bool delete_key(const struct postmap *postmap, struct table_writer *write
     return existed;
 }
 
-/* A table that is not there is not made. */
-static struct table_writer *open_existing(const char *table)
+static struct table_writer *open_existing(const struct postmap *postmap, const char *table)
 {
-    struct error error;
-    struct table *existing = table_open_strictly(table, &error);
+    struct table_writer *writer = open_writer(table, TABLE_UPDATE_EXISTING);
 
-    if (existing == NULL)
-        die("%s", error.text);
-    table_close(existing);
-    return open_writer(table, TABLE_UPDATE);
+    table_writer_set_form(writer, postmap->form);
+    return writer;
 }
 
 bool postmap_delete(const struct postmap *postmap, const char *table, const char *key)
 {
-    struct table_writer *writer = open_existing(table);
+    struct table_writer *writer = open_existing(postmap, table);
     bool existed = delete_key(postmap, writer, key);
 
     if (existed)
@@ -188,7 +199,7 @@ bool postmap_delete_stdin(const struct postmap *postmap, char *const *tables)
     for (; tables[count] != NULL; count++) {
         if (count == sizeof writers / sizeof *writers)
             die("too many tables");
-        writers[count] = open_existing(tables[count]);
+        writers[count] = open_existing(postmap, tables[count]);
     }
     while ((length = getline(&line, &size, stdin)) >= 0) {
         line[strcspn(line, "\n")] = '\0';

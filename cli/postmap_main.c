@@ -17,8 +17,8 @@ int main(int argc, char **argv)
 {
     static const struct postmap_kind kind = {
         .name = "postmap",
-        .options = "+bc:d:fFhimnNopq:rsuUvw",
-        .usage = "usage: postmap [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
+        .options = "+bc:d:fFhijmnNopq:rsuUvw",
+        .usage = "usage: postmap [-bfFhijmnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
         .separator = "\t",
         .split = split,
     };

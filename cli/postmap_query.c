@@ -4,17 +4,20 @@
 #include <string.h>
 
 #include "cli/postmap.h"
+#include "util/base/base64.h"
+#include "util/base/json.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
 static struct table *open_table(const struct postmap *postmap, const char *name)
 {
     struct error error;
-    struct table *table = table_open_strictly(name, &error);
+    struct table *table = postmap->files ? table_open_files(name, &error) : table_open_strictly(name, &error);
 
     if (table == NULL)
         die("%s", error.text);
     table_set_exact(table, postmap->exact);
+    table_set_form(table, postmap->form);
     return table;
 }
 
@@ -53,6 +56,25 @@ static bool ask(const struct postmap *postmap, struct table *table, const char *
     return answer == TABLE_FOUND;
 }
 
+/* What files held may have NULs in it. */
+static void print(const struct postmap *postmap, const char *key, const struct text *value, bool with_key)
+{
+    struct text line = {0};
+
+    if (postmap->json) {
+        text_append_char(&line, '{');
+        json_append_member(&line, key, text_string(value));
+        text_append_char(&line, '}');
+    } else {
+        if (with_key)
+            text_append_format(&line, "%s%s", key, postmap->kind->separator);
+        text_append_bytes(&line, text_string(value), value->length);
+    }
+    text_append_char(&line, '\n');
+    fwrite(line.data, 1, line.length, stdout);
+    text_free(&line);
+}
+
 bool postmap_query(const struct postmap *postmap, const char *name, const char *key)
 {
     struct table *table = open_table(postmap, name);
@@ -60,7 +82,7 @@ bool postmap_query(const struct postmap *postmap, const char *name, const char *
     bool found = ask(postmap, table, key, &result);
 
     if (found)
-        printf("%s\n", text_string(&result));
+        print(postmap, key, &result, false);
     text_free(&result);
     table_close(table);
     return found;
@@ -104,7 +126,7 @@ bool postmap_query_print(const struct postmap *postmap, struct postmap_tables *t
         found = ask(postmap, tables->tables[i], key, &result);
     }
     if (found)
-        printf("%s%s%s\n", key, postmap->kind->separator, text_string(&result));
+        print(postmap, key, &result, true);
     text_free(&result);
     return found;
 }
@@ -133,12 +155,22 @@ struct listing {
 static void print_entry(void *context, const char *key, const char *value)
 {
     const struct listing *listing = context;
+    struct text content = {0};
+    bool good = true;
 
     if (*key == '\0')
         log_warning(NULL, "table %s: empty lookup key value is not allowed", listing->name);
     else if (*value == '\0')
         warn_empty(listing->name, key);
-    printf("%s%s%s\n", key, listing->postmap->kind->separator, value);
+    if (listing->postmap->files)
+        good = base64_decode(value, &content);
+    else
+        text_append(&content, value);
+    if (good)
+        print(listing->postmap, key, &content, true);
+    else
+        log_warning(NULL, "table %s: key %s: malformed BASE64 value: %.30s", listing->name, key, value);
+    text_free(&content);
 }
 
 void postmap_list(const struct postmap *postmap, const char *name)

@@ -101,11 +101,6 @@ static bool read_line(struct config *config, char *text, int number, struct erro
 {
     char *name, *value;
 
-    if (ascii_is_space(*text)) {
-        log_warning(NULL, "%s, line %d: logical line must not start with whitespace: \"%s\"", config->path, number,
-                    text);
-        return true;
-    }
     if (!config_split(text, &name, &value, error))
         return error_prefix(error, "%s, line %d: ", config->path, number);
     if (config_get_raw(config, name) != NULL)

@@ -173,6 +173,10 @@ def test_stores_with_and_without_nuls(postalias):
         postalias.run(option, "lmdb:aliases")
         assert stored in (postalias.folder / "aliases.lmdb").read_bytes()
         assert postalias.query("key", "lmdb:aliases", option) == postalias.query("key", "aliases") == "value\n"
+        other = "-N" if option == "-n" else "-n"
+        assert postalias.missing("key", "lmdb:aliases", other)
+        postalias.run(other, "-d", "key", "lmdb:aliases", status=1)
+        postalias.run(option, "-d", "key", "lmdb:aliases")
 
 
 def test_gives_the_source_s_mode(postalias):

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "util/base/directory.h"
 #include "util/base/memory.h"
 #include "util/table/internal.h"
 #include "util/table/lmdb_file.h"
@@ -235,20 +236,6 @@ static bool fill_to_last_page(struct table_file *file, int fd)
     return status.st_size >= wanted || ftruncate(fd, wanted) == 0;
 }
 
-/* The rename itself must survive a power cut too. */
-static void sync_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *directory = slash == NULL ? memory_copy_string(".") : memory_copy_bytes(path, (size_t)(slash - path) + 1);
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(directory);
-}
-
 static bool lmdb_file_commit(struct table_file *file, struct error *error)
 {
     int fd;
@@ -262,7 +249,7 @@ static bool lmdb_file_commit(struct table_file *file, struct error *error)
         lmdb_file_abandon(file);
         return false;
     }
-    sync_directory(file->path);
+    directory_sync_of(file->path);
     table_file_free(file);
     return true;
 }

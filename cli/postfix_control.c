@@ -34,7 +34,7 @@ static void prepare_start(struct postfix_command *command)
 {
     if (postfix_master_pid(command) != 0)
         die("the Postfix mail system is already running");
-    if (!postfix_configuration_works(command) || !postfix_layout_create(command))
+    if (!postfix_configuration_works(command, false) || !postfix_layout_create(command))
         die("Postfix integrity check failed!");
     postfix_layout_check(command);
     if (postfix_services_left(command)) /* a master was killed, and something of it hangs */
@@ -127,7 +127,7 @@ int postfix_reload(struct postfix_command *command)
 {
     pid_t pid = master_or_die(command);
 
-    if (!postfix_configuration_works(command))
+    if (!postfix_configuration_works(command, true))
         die("the running configuration stays");
     log_info(NULL, "refreshing the Postfix mail system");
     if (kill(pid, SIGHUP) != 0)

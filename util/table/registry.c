@@ -275,6 +275,13 @@ bool table_walk(struct table *table, table_entry_fn *entry, void *context, struc
 
 /* ---- writing ---- */
 
+bool table_is_indexed(const char *type_and_name)
+{
+    const struct table_type *type = find_type(type_and_name, strcspn(type_and_name, ":"));
+
+    return type != NULL && type->writing != NULL;
+}
+
 struct table_writer {
     const struct table_writing *writing;
     struct table_file *file;

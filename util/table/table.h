@@ -70,6 +70,9 @@ enum table_result table_list_lookup_at(struct table_list *list, size_t index, co
 size_t table_list_count(const struct table_list *list);
 struct table *table_list_at(const struct table_list *list, size_t index);
 
+/* Is it of a type that postmap makes (from the text file behind the colon)? */
+bool table_is_indexed(const char *type_and_name);
+
 /* postmap: makes or changes the indexed file behind type:name. Keys are stored as given. The new file takes the
  * old one's place at commit, complete and on disk; with its mode and owner, or, a first time, as umask says. */
 enum table_write_mode {

@@ -11,6 +11,7 @@ struct postfix_command {
     const char *directory; /* of the configuration, absolute */
     struct config *config;
     struct mail_config mail;
+    char **words; /* behind the command; NULL ends */
 };
 
 int postfix_start(struct postfix_command *command);
@@ -24,6 +25,10 @@ int postfix_check(struct postfix_command *command);
 int postfix_set_permissions(struct postfix_command *command);
 int postfix_upgrade_configuration(struct postfix_command *command);
 int postfix_logrotate(struct postfix_command *command);
+
+/* ---- postfix_control.c ---- */
+/* Puts the settings that stand behind the command ("name=value") into main.cf; the exit status. */
+int postfix_settings_write(struct postfix_command *command);
 
 /* ---- postfix_check.c ---- */
 /* Logs what is wrong with the configuration; false when the system could not start with it, or, with strictly, when

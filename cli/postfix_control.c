@@ -156,8 +156,30 @@ int postfix_flush(struct postfix_command *command)
     die("exec %s: %s", path, strerror(errno));
 }
 
+int postfix_settings_write(struct postfix_command *command)
+{
+    char *path = memory_format("%s/postconf", command->mail.command_directory);
+    size_t count = 0;
+    char **arguments;
+    int status;
+
+    while (command->words[count] != NULL)
+        count++;
+    arguments = memory_new((count + 5) * sizeof *arguments);
+    arguments[0] = path;
+    arguments[1] = (char[]){"-c"};
+    arguments[2] = memory_copy_string(command->directory);
+    arguments[3] = (char[]){"-e"};
+    memcpy(arguments + 4, command->words, count * sizeof *arguments);
+    status = count > 0 ? postfix_run_program(path, arguments) : 0;
+    free(arguments[2]);
+    free(arguments);
+    free(path);
+    return status;
+}
+
+/* Every released main.cf and master.cf works as it is. */
 int postfix_upgrade_configuration(struct postfix_command *command)
 {
-    (void)command; /* every released main.cf and master.cf works as it is */
-    return 0;
+    return postfix_settings_write(command);
 }

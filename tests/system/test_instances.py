@@ -1,6 +1,7 @@
 """Several instances on one host: postmulti, and postfix start and stop for all of them.
 
 The first instance is always the one in /etc/postfix: the tests have an /etc of their own, in a mount namespace."""
+import json
 import shutil
 from pathlib import Path
 
@@ -115,6 +116,7 @@ def test_which_and_in_what_order(host):
                                 (["-i", "postfix-b"], b), (["-i", "/etc/postfix-a"], a), (["-i", "-"], first),
                                 (["-i", "no"], ""), (["-g", "no"], "")):
         assert host.multi("-l", *arguments) == expected
+    assert host.multi("-v", "-l") == first + a + b
     names = host.multi("-x", "sh", "-c", 'echo "$MAIL_CONFIG $config_directory $multi_instance_name $multi_instance_group '
                                          '$multi_instance_enable $queue_directory"')
     top = host.directory / "multi/spools"
@@ -122,7 +124,18 @@ def test_which_and_in_what_order(host):
                                   f"/etc/postfix-a /etc/postfix-a postfix-a grp no {top}/postfix-a",
                                   f"/etc/postfix-b /etc/postfix-b postfix-b  no {top}/postfix-b"]
     assert host.multi("-R", "-x", "postconf", "-h", "multi_instance_name").split() == ["postfix-b", "postfix-a"]
+    assert host.multi("-v", "-a", "-x", "echo", "here").splitlines() == ["here"] * 3
     host.multi("-x", "false", status=1)
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="newer than Debian's")
+def test_lists_in_json(host):
+    host.multi("-e", "init")
+    host.multi("-I", "postfix-a", "-G", "grp", "-e", "create")
+    assert [json.loads(line) for line in host.multi("-lj").splitlines()] == [
+        {"name": "-", "group": "-", "enable": "y", "config_directory": "/etc/postfix"},
+        {"name": "postfix-a", "group": "grp", "enable": "n", "config_directory": "/etc/postfix-a"}]
+    host.multi("-j", "-p", "status", status=1, text="fatal: The '-j' option requires '-l'")
 
 
 def test_start_and_stop_all(host):

@@ -195,4 +195,6 @@ def test_lists_what_there_is(etc):
     assert output(etc, "-l") == "flock\nfcntl\ndotlock\n"
     types = output(etc, "-m").split()
     assert types == sorted(types)
+    assert "dovecot" in output(etc, "-a").split()
+    assert run(etc, "-A").returncode == 0
     assert {"cidr", "inline", "lmdb", "pcre", "regexp", "static", "texthash"} <= set(types)

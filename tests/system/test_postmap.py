@@ -197,6 +197,22 @@ def test_prints_json(folder):
     assert run(folder, "-j", "-q", "-", "inline:{k=v}", stdin="k\nx\n").stdout == '{"k": "v"}\n'
 
 
+def test_keys_of_a_message_need_be_utf8_only_when_told(folder):
+    message = b"Subject: \xe9\n\nbo\xe9dy\n"
+    done = run(folder, "-hb", "-q", "-", "regexp:{{/./ x}}", stdin=message, text=False)
+    assert done.stdout == b"Subject: \xe9\tx\nbo\xe9dy\tx\n"
+    done = run(folder, "-hbU", "-q", "-", "regexp:{{/./ x}}", stdin=message, text=False, status=1)
+    assert done.stdout == b"" and done.stderr.count(b"malformed UTF-8") == 2
+
+
+def test_takes_the_configuration_from_the_environment(folder):
+    run(folder, "lmdb:table")
+    command = TableCommand("postmap", folder)
+    done = subprocess.run([command.path, "-q", "foo", "table"], cwd=folder, capture_output=True, text=True,
+                          env=os.environ | {"MAIL_CONFIG": str(folder)})
+    assert done.stdout == "bar baz\n"
+
+
 def test_gives_the_source_s_mode(folder):
     (folder / "table").chmod(0o640)
     run(folder, "lmdb:table")
@@ -313,5 +329,5 @@ def test_takes_keys_from_a_message(folder):
     assert keys("-hm") == header + ["X-Part: 1\n folded", "Content-Type: message/rfc822", "Subject: inner"]
     assert keys("-b") == MESSAGE.splitlines()[3:]
     assert keys("-hb") == header + MESSAGE.splitlines()[3:]
-    assert keys("-hU") == keys("-hf") == header
+    assert keys("-hU") == keys("-hf") == keys("-hv") == header
     assert keys("-bm") == ["", "before", "--B 1", "", "part", "--B 1", "", "", "inner body", "--B 1--", "after"]

@@ -22,7 +22,7 @@ class TableCommand:
 
     def run(self, *arguments, status=0, stdin="", text=True, **options):
         done = subprocess.run([self.path, "-c", str(self.folder), *arguments], capture_output=True, text=text,
-                              input=stdin if text else stdin.encode(), cwd=self.folder, timeout=60, **options)
+                              input=stdin if text or isinstance(stdin, bytes) else stdin.encode(), cwd=self.folder, timeout=60, **options)
         assert done.returncode == status, done.stderr
         return done
 

@@ -116,13 +116,16 @@ static void check_message_options(const struct request *request)
         log_warning(NULL, "ignoring -m option without -b or -h");
 }
 
+/* From here on lines go to the log too. */
 static struct config *open_config(const struct request *request)
 {
     struct error error;
+    struct mail_config mail;
     struct config *config = config_load(config_directory_choose(request->directory), &error);
 
-    if (config == NULL)
+    if (config == NULL || !config_fill(config, &mail_parameters, &mail, &error))
         die("%s", error.text);
+    mail_config_open_tool_log(&mail, request->postmap.kind->name);
     return config;
 }
 

@@ -29,7 +29,7 @@ FOLDERS  := $(patsubst %/,%,$(sort $(dir $(wildcard */*_main.c))))
 MAINS    := $(wildcard $(addsuffix /*_main.c,$(FOLDERS)))
 MODULES   = $(filter-out %_main.c,$(wildcard $(1)/*.c))
 DEFS     := $(sort $(wildcard mail/*/*.def $(addsuffix /*.def,$(FOLDERS))))
-PARAMETER_DEFS := $(filter-out mail/ipc/%,$(DEFS))
+PARAMETER_DEFS := $(filter-out mail/ipc/% mail/restriction/%,$(DEFS))
 
 COMMANDS := $(foreach m,$(filter cli/% observe/%,$(MAINS)),$(BUILD)/sbin/$(patsubst %_main.c,%,$(notdir $(m))))
 SERVICES := $(foreach m,$(filter-out cli/% observe/%,$(MAINS)),$(BUILD)/libexec/$(patsubst %_main.c,%,$(notdir $(m))))

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "bounce/template.h"
+#include "mail/bounce_template/bounce_template.h"
 #include "mail/ipc/ipc.h"
 #include "mail/queue/queue.h"
 #include "mail/service/service.h"

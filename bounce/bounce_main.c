@@ -33,7 +33,8 @@ static bool bounce_start(struct service_environment *environment, struct error *
     else if (strcmp(environment->service_name, mail->bounce_service_name) != 0)
         return error_set(error, "service %s: bounce runs as %s, %s or %s", environment->service_name,
                          mail->bounce_service_name, mail->defer_service_name, mail->trace_service_name);
-    templates_load(bouncer->config->bounce_template_file, bouncer->templates);
+    if (!templates_load(bouncer->config->bounce_template_file, bouncer->templates, error))
+        log_warning(NULL, "bounce_template_file: %s; using the built-in texts", error->text);
     return true;
 }
 

@@ -62,7 +62,8 @@ static void append_header(const struct report *report, struct text *out)
     text_append_format(out, "Received: by %s (%s)\n\tid %s; %s\n", mail->myhostname, mail->mail_name, report->queue_id,
                        date);
     text_append_format(out, "Date: %s\nFrom: %s\nSubject: %s\nTo: ", date, template->from,
-                       report->postmaster ? template->postmaster_subject : template->subject);
+                       report->postmaster && template->postmaster_subject != NULL ? template->postmaster_subject
+                                                                             : template->subject);
     append_external(out, report->to);
     text_append_format(out, "\nAuto-Submitted: %s\nMIME-Version: 1.0\n",
                        report->postmaster ? "auto-generated" : "auto-replied");
@@ -82,7 +83,7 @@ static void append_notification(const struct report *report, struct text *out)
                             "Content-Transfer-Encoding: %s\n\n",
                        report->boundary, template->charset, encoding_of(report));
     if (!report->postmaster)
-        template_expand(template, report->bouncer->environment->config, report->bouncer->mail, out);
+        template_expand_anyway(template, report->bouncer->environment->config, report->bouncer->mail, out);
     for (size_t i = 0; i < report->entries->count; i++) {
         const struct bounce_append *entry = &report->entries->items[i];
         struct text line = {0};

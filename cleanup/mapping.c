@@ -53,6 +53,7 @@ struct collection {
     struct ipc_strings list;
     size_t room;
     const char *extension;
+    const char *address; /* what was looked up */
 };
 
 static void collect(struct collection *collection, const char *address)
@@ -83,12 +84,25 @@ static const char *with_extension(struct arena *arena, const char *address, cons
     return arena_format(arena, "%.*s%s@%s", (int)(domain - 1 - address), address, extension, domain);
 }
 
+static const char *same_user_at(struct arena *arena, const char *address, const char *at_domain)
+{
+    const char *domain = address_domain(address);
+    size_t length = domain != NULL ? (size_t)(domain - 1 - address) : strlen(address);
+
+    return arena_format(arena, "%.*s%s", (int)length, address, at_domain);
+}
+
 static void collect_found(void *context, const char *address)
 {
     struct collection *collection = context;
     struct cleanup_message *message = collection->message;
     struct text canonical = {0};
 
+    /* @domain: the same user there, with the extension that he has. */
+    if (*address == '@' && address[1] != '\0') {
+        collect(collection, same_user_at(message->arena, collection->address, address));
+        return;
+    }
     address_canonical_form_local(message->cleanup->mail, address, &canonical);
     if (canonical.length > 0)
         collect(collection, with_extension(message->arena, text_string(&canonical), collection->extension));
@@ -104,7 +118,7 @@ static const char *map_canonical(struct cleanup_message *message, struct table_l
     long left = message->cleanup->config->virtual_alias_recursion_limit;
 
     while (left-- > 0 && ask(message, tables, address, &result, &extension) == TABLE_FOUND) {
-        struct collection found = {.message = message, .extension = ""};
+        struct collection found = {.message = message, .extension = "", .address = address};
 
         if (message->cleanup->propagate_canonical)
             found.extension = text_string(&extension);
@@ -177,7 +191,7 @@ static bool expand_one(struct cleanup_message *message, struct collection *all, 
     const struct cleanup *cleanup = message->cleanup;
     const char *address = all->list.items[index];
     struct text result = {0}, extension = {0};
-    struct collection found = {.message = message, .extension = ""};
+    struct collection found = {.message = message, .extension = "", .address = address};
     bool good = ask(message, cleanup->virtual_alias, address, &result, &extension) != TABLE_ERROR;
 
     *changed = false;
@@ -221,7 +235,7 @@ const struct ipc_strings *mapping_expand(struct cleanup_message *message, const 
 void recipients_add_bcc_of(struct cleanup_message *message, struct table_list *tables, const char *address)
 {
     struct text result = {0}, extension = {0};
-    struct collection found = {.message = message, .extension = ""};
+    struct collection found = {.message = message, .extension = "", .address = address};
 
     if (ask(message, tables, address, &result, &extension) == TABLE_FOUND)
         address_list_each(text_string(&result), collect_found, &found);

@@ -17,13 +17,15 @@ struct postconf {
     struct master_cf *master_cf; /* NULL: there is none */
     int classes;
     bool only_set; /* -n */
-    bool hide_names, hide_values, fold, expand;
+    bool hide_names, hide_values, fold, expand, json;
 };
 
 /* ---- postconf_text.c ---- */
 /* Runs of white space become one blank. */
 void postconf_squeeze(const char *value, struct text *result);
-/* "name = value", as -h, -H, -f and -x want it. */
+/* Appends the value, expanded for -x. */
+void postconf_value(const struct postconf *postconf, const char *name, const char *value, struct text *result);
+/* "name = value", as -h, -H, -f, -j and -x want it. */
 void postconf_print(const struct postconf *postconf, const char *name, const char *value);
 /* Breaks lines longer than limit, where there are blanks; lines after the first are indented. */
 enum { POSTCONF_LINE = 80, POSTCONF_SERVICE_LINE = 79 };
@@ -36,13 +38,27 @@ void postconf_show_named(const struct postconf *postconf, char *const *names);
 /* ---- postconf_warnings.c ---- */
 void postconf_warn_undefined(const struct postconf *postconf); /* before what is printed */
 void postconf_warn_unused(const struct postconf *postconf, bool main_cf_too); /* after it */
+/* Calls back for each -o of a service, with its name and value. */
+void postconf_each_override(const struct master_service *service, config_setting_fn *setting, void *context);
+
+/* ---- postconf_deprecated.c ---- */
+void postconf_warn_deprecated(const struct postconf *postconf);
+
+/* ---- postconf_templates.c: -t and -b; the first argument is a file in place of bounce_template_file ---- */
+void postconf_show_templates(const struct postconf *postconf, char *const *arguments);
+void postconf_preview_templates(const struct postconf *postconf, char *const *arguments);
 
 /* ---- postconf_services.c: -M, -F and -P ---- */
 void postconf_show_services(const struct postconf *postconf, char *const *requests);
 void postconf_show_fields(const struct postconf *postconf, char *const *requests);
 void postconf_show_overrides(const struct postconf *postconf, char *const *requests);
-/* A service as -M prints it; folded: one option a line. */
-void postconf_format_service(const struct master_service *service, bool folded, struct text *result);
+
+/* ---- postconf_service_text.c ---- */
+/* A service as -M, and its command as -F prints it, with -f and -x; what result holds is the line's beginning. */
+void postconf_format_service(const struct postconf *postconf, const struct master_service *service,
+                             struct text *result);
+void postconf_format_command(const struct postconf *postconf, const struct master_service *service,
+                             struct text *result);
 
 /* ---- postconf_file.c ---- */
 /* A file that is being changed: nobody else changes it until it is closed, and it changes as a whole. */

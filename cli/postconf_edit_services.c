@@ -1,20 +1,17 @@
-/* postconf -Me, -M#, -MX, -Fe, -Pe and -PX: changing master.cf. A service that changes is written anew; the others,
- * and all comments, stay as they are. */
+/* postconf -Me, -M#, -MX, -Fe, -Pe and -PX: changing master.cf, by all requests or none. A service that changes is
+ * written anew. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/postconf.h"
+#include "cli/postconf_master_text.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
 enum { COLUMN_COUNT = 7 };
 
-/* One service of the file: what becomes of it. */
-struct service_change {
-    const char *name, *type; /* of the line to be changed */
-    enum postconf_edit edit;
-    const char *text; /* for EDIT_SET: the new lines */
-};
+static const char *const field_names[] = {"service", "type",   "private",       "unprivileged",
+                                          "chroot",  "wakeup", "process_limit", "command"};
 
 /* "name/type/rest=value" taken apart in place. */
 struct target {
@@ -27,7 +24,9 @@ static struct target parse_target(char *request, bool with_value, size_t parts, 
     char *equals = with_value ? strchr(request, '=') : NULL;
 
     if (strchr(request, '\n') != NULL)
-        die("-e, -X, or -# accepts no multi-line input");
+        die("-Me, -Fe, -Pe, -X, or -# accept no multi-line input");
+    if (*request == '#')
+        die("-Me, -Fe, -Pe, -X, or -# accept no comment input");
     if (equals != NULL) {
         *equals = '\0';
         target.value = string_trim(equals + 1);
@@ -44,149 +43,18 @@ static struct target parse_target(char *request, bool with_value, size_t parts, 
     return target;
 }
 
-/* ---- the file ---- */
-
-static bool starts_service(const char *line, const struct service_change *change)
+static char *format_folded(const struct postconf *postconf, const struct master_service *service)
 {
-    size_t name = strcspn(line, " \t"), gap = strspn(line + name, " \t"), type = strcspn(line + name + gap, " \t");
-
-    return strlen(change->name) == name && strncmp(line, change->name, name) == 0 && strlen(change->type) == type &&
-           strncmp(line + name + gap, change->type, type) == 0;
-}
-
-static bool edit_lines(const struct service_change *change, const char *cursor, struct text *result)
-{
-    struct text line = {0};
-    bool ours = false, found = false;
-
-    while (postconf_file_line(&cursor, &line)) {
-        const char *text = text_string(&line);
-        bool comment = postconf_line_is_comment(text), starts = !comment && !ascii_is_space(*text);
-
-        if (starts)
-            ours = starts_service(text, change);
-        if (comment || !ours)
-            text_append_format(result, "%s\n", text);
-        else if (change->edit == EDIT_COMMENT)
-            text_append_format(result, "#%s\n", text);
-        else if (change->edit == EDIT_SET && starts)
-            text_append_format(result, "%s\n", change->text);
-        found = found || ours;
-    }
-    text_free(&line);
-    return found;
-}
-
-static void apply(const struct postconf *postconf, const struct service_change *change)
-{
-    struct postconf_file file;
-    struct text result = {0};
-
-    postconf_file_open(&file, postconf->directory, "master.cf");
-    if (!edit_lines(change, text_string(&file.content), &result) && change->edit == EDIT_SET)
-        text_append_format(&result, "%s\n", change->text);
-    postconf_file_replace(&file, &result);
-    text_free(&result);
-}
-
-/* ---- -M ---- */
-
-static struct master_service *parse_service(char *value, const char *request)
-{
-    struct master_service *service = memory_new(sizeof *service);
-    size_t count = 0;
-    char *word;
-
-    for (size_t i = 0; i < COLUMN_COUNT; i++)
-        if ((service->columns[i] = string_next_word(&value, " \t")) == NULL)
-            die("bad field count: \"%s\"", request);
-    while ((word = string_next_word_braced(&value, " \t")) != NULL) {
-        service->arguments = memory_resize(service->arguments, (count + 2) * sizeof *service->arguments);
-        service->arguments[count++] = word;
-        service->arguments[count] = NULL;
-    }
-    if (count == 0)
-        die("bad field count: \"%s\"", request);
-    return service;
-}
-
-static void set_service(const struct postconf *postconf, const struct target *target, const char *request)
-{
-    struct master_service *service = parse_service(target->value, request);
+    struct postconf folded = *postconf;
     struct text lines = {0};
 
-    postconf_format_service(service, true, &lines);
-    apply(postconf, &(struct service_change){target->name, target->type, EDIT_SET, text_string(&lines)});
-    text_free(&lines);
-    free(service->arguments);
-    free(service);
+    folded.fold = true;
+    folded.expand = false;
+    postconf_format_service(&folded, service, &lines);
+    return text_take(&lines);
 }
 
-void postconf_edit_services(const struct postconf *postconf, enum postconf_edit edit, char *const *requests)
-{
-    for (; *requests != NULL; requests++) {
-        char *copy = memory_copy_string(*requests);
-        struct target target =
-            parse_target(copy, edit == EDIT_SET, 2, "-Me, -MX or -M# requires service_name/type");
-
-        if (edit == EDIT_SET)
-            set_service(postconf, &target, *requests);
-        else
-            apply(postconf, &(struct service_change){target.name, target.type, edit, NULL});
-        free(copy);
-    }
-}
-
-/* ---- -F and -P: the service as read, with one thing changed ---- */
-
-/* The last change counts: earlier requests have changed the file since it was read. */
-static struct master_cf *reread(const struct postconf *postconf)
-{
-    struct error error;
-    struct master_cf *master_cf = master_cf_load(postconf->config, &error);
-
-    if (master_cf == NULL)
-        die("%s", error.text);
-    return master_cf;
-}
-
-/* NULL, and a warning: there is none. */
-static struct master_service *find_service(const struct master_cf *master_cf, const struct target *target,
-                                           const char *request)
-{
-    for (size_t i = 0; i < master_cf->count; i++)
-        if (string_equal(master_cf->services[i].columns[0], target->name) &&
-            string_equal(master_cf->services[i].columns[1], target->type))
-            return &master_cf->services[i];
-    log_warning(NULL, "unmatched service_name/type: \"%s\"", request);
-    return NULL;
-}
-
-static void write_service(const struct postconf *postconf, const struct target *target,
-                          const struct master_service *service)
-{
-    struct text lines = {0};
-
-    postconf_format_service(service, true, &lines);
-    apply(postconf, &(struct service_change){target->name, target->type, EDIT_SET, text_string(&lines)});
-    text_free(&lines);
-}
-
-static void replace_arguments(struct master_service *service, char *value)
-{
-    char *word;
-    size_t count = 0;
-
-    for (; service->arguments[count] != NULL; count++)
-        free(service->arguments[count]);
-    for (count = 0; (word = string_next_word_braced(&value, " \t")) != NULL; count++) {
-        service->arguments = memory_resize(service->arguments, (count + 2) * sizeof *service->arguments);
-        service->arguments[count] = memory_copy_string(word);
-    }
-    if (count == 0)
-        die("the command must not be empty");
-    service->arguments[count] = NULL;
-}
+/* ---- columns ---- */
 
 static bool field_value_is_good(size_t column, const char *value)
 {
@@ -213,13 +81,176 @@ static bool field_value_is_good(size_t column, const char *value)
     }
 }
 
-static void set_field(struct master_service *service, const struct target *target)
+static void check_field(size_t column, const char *value, const char *whole)
 {
-    static const char *const names[] = {"service", "type",   "private",       "unprivileged",
-                                        "chroot",  "wakeup", "process_limit", "command"};
+    if (!field_value_is_good(column, value))
+        die("invalid %s field \"%s\" in \"%s\"", field_names[column], value, whole);
+}
+
+/* ---- -M ---- */
+
+/* The columns and words point into value. */
+static struct master_service *parse_service(char *value, const char *request)
+{
+    struct master_service *service = memory_new(sizeof *service);
+    char *whole = memory_copy_string(value), *word;
+    size_t count = 0;
+
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        if ((service->columns[i] = string_next_word(&value, " \t")) == NULL)
+            die("bad field count: \"%s\"", request);
+    while ((word = string_next_word_braced(&value, " \t")) != NULL) {
+        service->arguments = memory_resize(service->arguments, (count + 2) * sizeof *service->arguments);
+        service->arguments[count++] = word;
+        service->arguments[count] = NULL;
+    }
+    if (count == 0)
+        die("bad field count: \"%s\"", request);
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        check_field(i, service->columns[i], whole);
+    free(whole);
+    return service;
+}
+
+/* The first service that fits is replaced, others that fit go; without any the service is new. */
+static void set_service(const struct postconf *postconf, struct master_text *text, const struct target *target,
+                        const char *request)
+{
+    struct master_service *service = parse_service(target->value, request);
+    char *lines = format_folded(postconf, service);
+    struct master_entry *entry;
+    size_t position = 0, found = 0;
+
+    while ((entry = master_text_next(text, target->name, target->type, &position)) != NULL)
+        master_entry_change(entry, found++ == 0 ? EDIT_SET : EDIT_REMOVE, lines);
+    if (found == 0)
+        master_text_add(text, target->name, target->type, lines);
+    free(lines);
+    free(service->arguments);
+    free(service);
+}
+
+static void drop_services(struct master_text *text, const struct target *target, enum postconf_edit edit)
+{
+    struct master_entry *entry;
+    size_t position = 0;
+
+    while ((entry = master_text_next(text, target->name, target->type, &position)) != NULL)
+        master_entry_change(entry, edit, NULL);
+}
+
+void postconf_edit_services(const struct postconf *postconf, enum postconf_edit edit, char *const *requests)
+{
+    struct master_text text;
+
+    master_text_open(&text, postconf->directory);
+    for (; *requests != NULL; requests++) {
+        char *copy = memory_copy_string(*requests);
+        struct target target =
+            parse_target(copy, edit == EDIT_SET, 2, "-Me, -MX or -M# requires service_name/type");
+
+        if (edit == EDIT_SET)
+            set_service(postconf, &text, &target, *requests);
+        else
+            drop_services(&text, &target, edit);
+        free(copy);
+    }
+    master_text_write(&text);
+}
+
+/* ---- -F and -P: the services as read, with one thing changed ---- */
+
+/* Nobody else changes the file while it is open. */
+static struct master_cf *load_services(const struct postconf *postconf)
+{
+    struct error error;
+    struct master_cf *master_cf = master_cf_load(postconf->config, &error);
+
+    if (master_cf == NULL)
+        die("%s", error.text);
+    return master_cf;
+}
+
+static struct master_service *service_at(const struct master_cf *master_cf, int line)
+{
+    for (size_t i = 0; i < master_cf->count; i++)
+        if (master_cf->services[i].line == line)
+            return &master_cf->services[i];
+    return NULL;
+}
+
+typedef void change_fn(struct master_service *service, const struct target *target, enum postconf_edit edit);
+
+/* Changes each service that the target fits, in memory, and what the file will have of it. */
+static void change_services(const struct postconf *postconf, struct master_text *text,
+                            const struct master_cf *master_cf, const struct target *target, enum postconf_edit edit,
+                            change_fn *change, const char *request)
+{
+    struct master_entry *entry;
+    size_t position = 0;
+    bool found = false;
+
+    while ((entry = master_text_next(text, target->name, target->type, &position)) != NULL) {
+        struct master_service *service = service_at(master_cf, entry->line);
+        char *lines;
+
+        if (service == NULL)
+            continue;
+        change(service, target, edit);
+        lines = format_folded(postconf, service);
+        master_entry_change(entry, EDIT_SET, lines);
+        free(lines);
+        found = true;
+    }
+    if (!found)
+        log_warning(NULL, "unmatched service_name/type: \"%s\"", request);
+}
+
+static void change_master_cf(const struct postconf *postconf, enum postconf_edit edit, char *const *requests,
+                             change_fn *change, const char *shape)
+{
+    struct master_text text;
+    struct master_cf *master_cf;
+
+    master_text_open(&text, postconf->directory);
+    master_cf = load_services(postconf);
+    for (; *requests != NULL; requests++) {
+        char *copy = memory_copy_string(*requests);
+        struct target target = parse_target(copy, edit == EDIT_SET, 3, shape);
+
+        change_services(postconf, &text, master_cf, &target, edit, change, *requests);
+        free(copy);
+    }
+    master_text_write(&text);
+    master_cf_free(master_cf);
+}
+
+/* ---- -F ---- */
+
+static void replace_arguments(struct master_service *service, char *value)
+{
+    char *word;
+    size_t count = 0;
+
+    for (; service->arguments[count] != NULL; count++)
+        free(service->arguments[count]);
+    for (count = 0; (word = string_next_word_braced(&value, " \t")) != NULL; count++) {
+        service->arguments = memory_resize(service->arguments, (count + 2) * sizeof *service->arguments);
+        service->arguments[count] = memory_copy_string(word);
+    }
+    if (count == 0)
+        die("the command must not be empty");
+    service->arguments[count] = NULL;
+}
+
+static void change_field(struct master_service *service, const struct target *target, enum postconf_edit edit)
+{
     size_t column = 0;
 
-    while (column <= COLUMN_COUNT && !string_equal(names[column], target->rest))
+    (void)edit;
+    if (string_equal(target->rest, "*"))
+        die("-Fe does not accept wild-card field name");
+    while (column <= COLUMN_COUNT && !string_equal(field_names[column], target->rest))
         column++;
     if (column > COLUMN_COUNT)
         die("invalid service attribute name: \"%s\"", target->rest);
@@ -227,28 +258,17 @@ static void set_field(struct master_service *service, const struct target *targe
         replace_arguments(service, target->value);
         return;
     }
-    if (!field_value_is_good(column, target->value))
-        die("invalid %s field \"%s\" in \"%s\"", target->rest, target->value, target->value);
+    check_field(column, target->value, target->value);
     free(service->columns[column]);
     service->columns[column] = memory_copy_string(target->value);
 }
 
 void postconf_edit_fields(const struct postconf *postconf, char *const *requests)
 {
-    for (; *requests != NULL; requests++) {
-        char *copy = memory_copy_string(*requests);
-        struct target target = parse_target(copy, true, 3, "-Fe or -FX requires service_name/type/field_name");
-        struct master_cf *master_cf = reread(postconf);
-        struct master_service *service = find_service(master_cf, &target, *requests);
-
-        if (service != NULL) {
-            set_field(service, &target);
-            write_service(postconf, &target, service);
-        }
-        master_cf_free(master_cf);
-        free(copy);
-    }
+    change_master_cf(postconf, EDIT_SET, requests, change_field, "-Fe or -FX requires service_name/type/field_name");
 }
+
+/* ---- -P ---- */
 
 /* Where the options end that stand before the first other word; -o NAME=VALUE counts as two. */
 static size_t options_end(const struct master_service *service)
@@ -307,30 +327,20 @@ static void insert_override(struct master_service *service, size_t place, const 
     service->arguments[place + 1] = memory_format("%s=%s", name, value);
 }
 
-static void edit_override(const struct postconf *postconf, enum postconf_edit edit, const struct target *target,
-                          struct master_service *service)
+static void change_override(struct master_service *service, const struct target *target, enum postconf_edit edit)
 {
-    size_t place = remove_override(service, target->rest);
+    size_t place;
 
+    if (string_equal(target->rest, "*"))
+        die("-Pe does not accept wild-card parameter name");
+    if (edit == EDIT_SET && strpbrk(target->value, " \t") != NULL)
+        die("-Pe does not accept whitespace in parameter value");
+    place = remove_override(service, target->rest);
     if (edit == EDIT_SET)
         insert_override(service, place, target->rest, target->value);
-    write_service(postconf, target, service);
 }
 
 void postconf_edit_overrides(const struct postconf *postconf, enum postconf_edit edit, char *const *requests)
 {
-    for (; *requests != NULL; requests++) {
-        char *copy = memory_copy_string(*requests);
-        struct target target =
-            parse_target(copy, edit == EDIT_SET, 3, "-Pe or -PX requires service_name/type/parameter");
-        struct master_cf *master_cf = reread(postconf);
-        struct master_service *service = find_service(master_cf, &target, *requests);
-
-        if (edit == EDIT_SET && strpbrk(target.value, " \t") != NULL)
-            die("-Pe does not accept whitespace in parameter value");
-        if (service != NULL)
-            edit_override(postconf, edit, &target, service);
-        master_cf_free(master_cf);
-        free(copy);
-    }
+    change_master_cf(postconf, edit, requests, change_override, "-Pe or -PX requires service_name/type/parameter");
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/postconf.h"
+#include "util/base/directory.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -106,6 +107,7 @@ void postconf_file_replace(struct postconf_file *file, const struct text *conten
         die("write %s: %s", file->path, strerror(reason));
     }
     close(fd);
+    directory_sync_of(file->path);
     close(file->fd);
     text_free(&file->content);
     free(temporary);

@@ -1,112 +1,15 @@
 /* postconf - shows and changes the configuration (postconf(1)). */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/postconf.h"
+#include "cli/postconf_request.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
+#include "util/net/tls_library.h"
 #include "util/table/table.h"
-
-enum { OVERRIDE_LIMIT = 100 };
-
-struct request {
-    const char *given_directory;
-    bool letters[256]; /* which option letters stand on the command line */
-    const char *overrides[OVERRIDE_LIMIT];
-    size_t override_count;
-    int classes, verbosity;
-};
-
-static const char usage[] =
-    "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] [-c config_dir] "
-    "[-c param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] "
-    "[-h (no names)] [-H (no values)] [-l (lock types)] [-m (map types)] [-M (master.cf)] "
-    "[-n (non-default parameters)] [-o name=value (override parameter value)] [-p (main.cf, default)] "
-    "[-P (master.cf parameters)] [-t (bounce templates)] [-T compile-version|run-version|public-key-algorithms] "
-    "[-v (verbose)] [-x (expand parameter values)] [-X (exclude)] [-# (comment-out)] [name...]";
-
-/* ---- options ---- */
-
-static int parse_classes(const char *list)
-{
-    static const struct {
-        const char *name;
-        int classes;
-    } names[] = {{"builtin", CLASS_BUILTIN}, {"service", CLASS_SERVICE}, {"user", CLASS_USER}, {"all", CLASS_ALL}};
-    char *copy = memory_copy_string(list), *cursor = copy, *word;
-    int classes = 0;
-
-    while ((word = string_next_word(&cursor, ", \t")) != NULL) {
-        size_t i = 0;
-
-        while (i < 4 && !string_equal_ignore_case(word, names[i].name))
-            i++;
-        if (i == 4)
-            die("unknown -C option value \"%s\" in \"%s\"", word, list);
-        classes |= names[i].classes;
-    }
-    free(copy);
-    return classes;
-}
-
-static void take_option(struct request *request, int option)
-{
-    switch (option) {
-    case 'c':
-        request->given_directory = optarg;
-        break;
-    case 'C':
-        request->classes = parse_classes(optarg);
-        break;
-    case 'o':
-        if (request->override_count == OVERRIDE_LIMIT)
-            die("too many -o options");
-        request->overrides[request->override_count++] = optarg;
-        break;
-    case 'T':
-    case 'b':
-    case 't':
-        die("-%c is not supported yet", option);
-    case 'v':
-        log_set_verbosity(++request->verbosity);
-        break;
-    case '?':
-        die("%s", usage);
-    default:
-        break;
-    }
-    request->letters[option & 0xff] = true;
-}
-
-/* Letters that exclude one another: the first two present are named. */
-static void one_of(const struct request *request, const char *letters)
-{
-    char first = '\0';
-
-    for (; *letters != '\0'; letters++) {
-        if (!request->letters[(unsigned char)*letters])
-            continue;
-        if (first != '\0')
-            die("specify one of -%c -%c", first, *letters);
-        first = *letters;
-    }
-}
-
-static void check_options(const struct request *request)
-{
-    static const char *const exclusive[] = {"deX#", "aAbFlmMP", "hH", "ef", "en", "eX#", "dn", "Xf", "eh", "eH"};
-
-    for (const char *master = "MFP"; *master != '\0'; master++)
-        for (const char *other = "dnC"; *other != '\0'; other++)
-            if (request->letters[(unsigned char)*master] && request->letters[(unsigned char)*other])
-                die("with option -%c, do not specify -%c", *master, *other);
-    for (size_t i = 0; i < sizeof exclusive / sizeof *exclusive; i++)
-        one_of(request, exclusive[i]);
-}
 
 /* ---- what needs no configuration ---- */
 
@@ -116,7 +19,22 @@ static void print_lines(const char *const *lines)
         puts(*lines);
 }
 
-static bool print_facts(const struct request *request)
+static void print_tls(const char *mode)
+{
+    const char *name;
+
+    if (string_equal(mode, "compile-version"))
+        puts(tls_library_compiled());
+    else if (string_equal(mode, "run-version"))
+        puts(tls_library_running());
+    else if (string_equal(mode, "public-key-algorithms"))
+        for (unsigned i = 0; (name = tls_library_key_kind(i)) != NULL; i++)
+            puts(name);
+    else
+        die("unknown 'postconf -T' mode: %s; specify compile-version, run-version or public-key-algorithms", mode);
+}
+
+static bool print_facts(const struct postconf_request *request)
 {
     static const char *const locks[] = {"flock", "fcntl", "dotlock", NULL};
     static const char *const server_sasl[] = {"dovecot", NULL};
@@ -127,7 +45,10 @@ static bool print_facts(const struct request *request)
         print_lines(table_types());
     if (request->letters['a'])
         print_lines(server_sasl);
-    return request->letters['l'] || request->letters['m'] || request->letters['a'] || request->letters['A'];
+    if (request->letters['T'])
+        print_tls(request->tls_mode);
+    return request->letters['l'] || request->letters['m'] || request->letters['a'] || request->letters['A'] ||
+           request->letters['T'];
 }
 
 /* ---- configuration ---- */
@@ -143,12 +64,12 @@ static void apply_override(struct config *config, const char *assignment)
                                                                                            : "missing '=' after");
 }
 
-static bool directory_is_given(const struct request *request)
+static bool directory_is_given(const struct postconf_request *request)
 {
     return request->given_directory != NULL || getenv("MAIL_CONFIG") != NULL;
 }
 
-static struct config *open_main_cf(const struct request *request, const char *directory)
+static struct config *open_main_cf(const struct postconf_request *request, const char *directory)
 {
     struct error error;
     struct config *config = config_load(directory, &error);
@@ -183,7 +104,7 @@ static void use_defaults(struct postconf *postconf)
     postconf->config = config_new_empty("/etc/postfix");
 }
 
-static void open_configuration(struct postconf *postconf, const struct request *request)
+static void open_configuration(struct postconf *postconf, const struct postconf_request *request)
 {
     postconf->directory = config_directory_choose(request->given_directory);
     postconf->classes = request->classes;
@@ -192,6 +113,7 @@ static void open_configuration(struct postconf *postconf, const struct request *
     postconf->hide_values = request->letters['H'];
     postconf->fold = request->letters['f'];
     postconf->expand = request->letters['x'];
+    postconf->json = request->letters['j'];
     postconf->config = request->letters['d'] ? config_new_empty(postconf->directory)
                                              : open_main_cf(request, postconf->directory);
     postconf->master_cf = open_master_cf(postconf->config);
@@ -207,32 +129,47 @@ static void close_configuration(struct postconf *postconf)
 
 /* ---- work ---- */
 
-static void edit(struct postconf *postconf, const struct request *request, enum postconf_edit kind, char **arguments)
+static void edit(struct postconf *postconf, const struct postconf_request *request, enum postconf_edit kind)
 {
+    char *const *arguments = request->arguments;
     const char *directory = config_directory_choose(request->given_directory);
 
     if (*arguments == NULL && kind == EDIT_SET)
         die("-e requires name=value argument");
     if (*arguments == NULL)
         die("missing service argument");
-    if (!request->letters['M'] && !request->letters['F'] && !request->letters['P']) {
+    postconf->directory = directory;
+    if (request->letters['M']) { /* also of a file that could not be read as it is */
+        postconf_edit_services(postconf, kind, arguments);
+        return;
+    }
+    if (!request->letters['F'] && !request->letters['P']) {
         postconf_edit_main_cf(directory, kind, arguments);
         return;
     }
     open_configuration(postconf, request);
-    if (request->letters['M'])
-        postconf_edit_services(postconf, kind, arguments);
-    else if (request->letters['P'])
+    if (request->letters['P'])
         postconf_edit_overrides(postconf, kind, arguments);
-    else if (kind == EDIT_SET)
-        postconf_edit_fields(postconf, arguments);
     else
-        die("-F cannot be used with -X or -#");
+        postconf_edit_fields(postconf, arguments);
     close_configuration(postconf);
 }
 
-static void show(struct postconf *postconf, const struct request *request, char **arguments)
+static void show_templates(struct postconf *postconf, const struct postconf_request *request)
 {
+    open_configuration(postconf, request);
+    if (request->letters['b'])
+        postconf_preview_templates(postconf, request->arguments);
+    else
+        postconf_show_templates(postconf, request->arguments);
+    if (fflush(stdout) != 0)
+        die("write output: %s", strerror(errno));
+    close_configuration(postconf);
+}
+
+static void show(struct postconf *postconf, const struct postconf_request *request)
+{
+    char *const *arguments = request->arguments;
     bool of_master = request->letters['M'] || request->letters['F'] || request->letters['P'];
 
     open_configuration(postconf, request);
@@ -254,41 +191,30 @@ static void show(struct postconf *postconf, const struct request *request, char 
         die("write output: %s", strerror(errno));
     if (!request->letters['d'])
         postconf_warn_unused(postconf, !of_master);
+    if (!request->letters['d'] && !request->letters['q'])
+        postconf_warn_deprecated(postconf);
     close_configuration(postconf);
-}
-
-/* An argument with a value is an edit, with or without -e. */
-static bool is_assignment(const struct request *request, char *const *arguments)
-{
-    return *arguments != NULL && strchr(*arguments, '=') != NULL && !request->letters['d'] && !request->letters['n'];
 }
 
 int main(int argc, char **argv)
 {
     const struct log_settings to_stderr = {.tag = argv[0], .target = LOG_TARGET_STDERR};
-    struct request request = {.classes = CLASS_ALL};
+    struct postconf_request request;
     struct postconf postconf = {0};
-    char **arguments;
-    int option;
 
     log_open(&to_stderr);
-    while ((option = getopt(argc, argv, "aAbc:C:deEfFhHlmMno:pPqtT:vxX#")) > 0)
-        take_option(&request, option);
-    arguments = argv + optind;
-    if (is_assignment(&request, arguments) && !request.letters['X'] && !request.letters['#'])
-        request.letters['e'] = true;
-    else if (is_assignment(&request, arguments))
-        die("specify one of -e -%c", request.letters['X'] ? 'X' : '#');
-    check_options(&request);
+    postconf_request_parse(&request, argc, argv);
     if (print_facts(&request))
         return 0;
-    if (request.letters['e'])
-        edit(&postconf, &request, EDIT_SET, arguments);
+    if (request.letters['b'] || request.letters['t'])
+        show_templates(&postconf, &request);
+    else if (request.letters['e'])
+        edit(&postconf, &request, EDIT_SET);
     else if (request.letters['X'])
-        edit(&postconf, &request, EDIT_REMOVE, arguments);
+        edit(&postconf, &request, EDIT_REMOVE);
     else if (request.letters['#'])
-        edit(&postconf, &request, EDIT_COMMENT, arguments);
+        edit(&postconf, &request, EDIT_COMMENT);
     else
-        show(&postconf, &request, arguments);
+        show(&postconf, &request);
     return 0;
 }

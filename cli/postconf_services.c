@@ -5,6 +5,7 @@
 
 #include "cli/postconf.h"
 #include "mail/config/used.h"
+#include "util/base/json.h"
 #include "util/base/log.h"
 #include "util/base/map.h"
 #include "util/base/memory.h"
@@ -53,96 +54,29 @@ static bool fits_service(const struct request *request, const struct master_serv
 
 /* ---- -M ---- */
 
-static void append_argument(const char *argument, struct text *result)
+static void append_fields(const struct postconf *postconf, const struct master_service *service, struct text *line)
 {
-    bool braced = *argument == '\0' || strpbrk(argument, " \t\r\n") != NULL;
-
-    text_append_format(result, braced ? "{%s}" : "%s", argument);
-}
-
-/* What stands behind -o: no blanks around its = */
-static void append_override(const char *assignment, struct text *result)
-{
-    char *copy = memory_copy_string(assignment), *equals = strchr(copy, '='), *joined;
-
-    if (equals != NULL)
-        *equals = '\0';
-    joined = equals == NULL ? memory_copy_string(copy)
-                            : memory_format("%s=%s", string_trim(copy), string_trim(equals + 1));
-    append_argument(joined, result);
-    free(joined);
-    free(copy);
-}
-
-/* One argument with its blank or line start before it, or two: -o and what it sets. Returns how many. */
-static size_t append_option(char *const *arguments, const char *separator, struct text *result)
-{
-    text_append(result, separator);
-    if (string_equal(arguments[0], "-o") && arguments[1] != NULL) {
-        text_append(result, "-o ");
-        append_override(arguments[1], result);
-        return 2;
-    }
-    append_argument(arguments[0], result);
-    return 1;
-}
-
-static void append_command(const struct master_service *service, struct text *result)
-{
-    append_argument(service->arguments[0], result);
-    for (size_t i = 1; service->arguments[i] != NULL;)
-        i += append_option(&service->arguments[i], " ", result);
-}
-
-static void append_columns(const struct master_service *service, struct text *result)
-{
-    static const size_t positions[COLUMN_COUNT] = {11, 17, 25, 33, 41, 49, 57}; /* of the column after it */
-    size_t before = result->length;
+    struct text command = {0};
 
     for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        text_append_format(result, "%s ", service->columns[i]);
-        while (result->length - before < positions[i])
-            text_append_char(result, ' ');
+        text_append(line, i == 0 ? "{" : ", ");
+        json_append_member(line, field_names[i], service->columns[i]);
     }
-}
-
-/* Options stand in lines of their own; from the first other word on, as many as fit stand together. */
-static void append_folded(const struct master_service *service, struct text *result)
-{
-    struct text words = {0};
-    size_t i = 1;
-
-    append_columns(service, &words);
-    append_argument(service->arguments[0], &words);
-    if (service->arguments[i] != NULL && service->arguments[i][0] == '-') {
-        text_append(result, text_string(&words));
-        text_clear(&words);
-        while (service->arguments[i] != NULL && service->arguments[i][0] == '-')
-            i += append_option(&service->arguments[i], "\n    ", result);
-    }
-    while (service->arguments[i] != NULL)
-        i += append_option(&service->arguments[i], words.length > 0 ? " " : "", &words);
-    if (result->length > 0 && words.length > 0)
-        text_append(result, "\n    ");
-    postconf_fold(text_string(&words), POSTCONF_SERVICE_LINE, result);
-    text_free(&words);
-}
-
-void postconf_format_service(const struct master_service *service, bool folded, struct text *result)
-{
-    if (folded) {
-        append_folded(service, result);
-        return;
-    }
-    append_columns(service, result);
-    append_command(service, result);
+    postconf_format_command(postconf, service, &command);
+    text_append(line, ", ");
+    json_append_member(line, field_names[COLUMN_COUNT], text_string(&command));
+    text_append_char(line, '}');
+    text_free(&command);
 }
 
 static void show_service(const struct postconf *postconf, const struct master_service *service)
 {
     struct text line = {0};
 
-    postconf_format_service(service, postconf->fold, &line);
+    if (postconf->json)
+        append_fields(postconf, service, &line);
+    else
+        postconf_format_service(postconf, service, &line);
     puts(text_string(&line));
     text_free(&line);
 }
@@ -178,16 +112,25 @@ static void show_pair(const struct postconf *postconf, const struct master_servi
     free(name);
 }
 
+/* With -x the values behind -o are expanded, the rest is as master.cf has it. */
 static void show_field(const struct postconf *postconf, const struct master_service *service, size_t field)
 {
+    struct postconf unexpanded = *postconf;
     struct text command = {0};
 
+    unexpanded.expand = false;
+    unexpanded.fold = false; /* it is folded here, where options begin */
     if (field < COLUMN_COUNT) {
-        show_pair(postconf, service, field_names[field], service->columns[field]);
+        show_pair(&unexpanded, service, field_names[field], service->columns[field]);
         return;
     }
-    append_command(service, &command);
-    show_pair(postconf, service, field_names[field], text_string(&command));
+    if (postconf->fold && !postconf->hide_names)
+        text_append_format(&command, "%s/%s/command = ", service->columns[0], service->columns[1]);
+    postconf_format_command(postconf, service, &command);
+    if (postconf->fold && !postconf->hide_values)
+        puts(text_string(&command));
+    else
+        show_pair(&unexpanded, service, field_names[field], text_string(&command));
     text_free(&command);
 }
 

@@ -4,6 +4,7 @@
 
 #include "cli/postconf.h"
 #include "mail/config/catalog.h"
+#include "util/base/json.h"
 #include "util/base/log.h"
 
 void postconf_squeeze(const char *value, struct text *result)
@@ -46,16 +47,47 @@ static void expand(const struct postconf *postconf, const char *name, const char
         log_warning(NULL, "%s: %s", name, error.text);
 }
 
-void postconf_print(const struct postconf *postconf, const char *name, const char *value)
+void postconf_value(const struct postconf *postconf, const char *name, const char *value, struct text *result)
 {
-    struct text expanded = {0}, line = {0}, folded = {0};
     const struct parameter *parameter = catalog_find(name);
 
     /* A raw value's $names are some program's own. */
     if (postconf->expand && (parameter == NULL || parameter->type != PARAMETER_raw))
-        expand(postconf, name, value, &expanded);
+        expand(postconf, name, value, result);
     else
-        text_append(&expanded, value);
+        text_append(result, value);
+}
+
+static void squeeze_and_trim(const char *value, struct text *result)
+{
+    postconf_squeeze(value, result);
+    while (result->length > 0 && result->data[result->length - 1] == ' ')
+        text_truncate(result, result->length - 1);
+}
+
+static void print_json(const char *name, const char *value)
+{
+    struct text line = {0}, squeezed = {0};
+
+    squeeze_and_trim(value, &squeezed);
+    text_append_char(&line, '{');
+    json_append_member(&line, name, text_string(&squeezed));
+    text_append_char(&line, '}');
+    puts(text_string(&line));
+    text_free(&line);
+    text_free(&squeezed);
+}
+
+void postconf_print(const struct postconf *postconf, const char *name, const char *value)
+{
+    struct text expanded = {0}, line = {0}, folded = {0};
+
+    postconf_value(postconf, name, value, &expanded);
+    if (postconf->json) {
+        print_json(name, text_string(&expanded));
+        text_free(&expanded);
+        return;
+    }
     if (!postconf->hide_names)
         text_append(&line, name);
     if (!postconf->hide_names && !postconf->hide_values)

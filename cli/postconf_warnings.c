@@ -56,8 +56,7 @@ static void check_setting(void *context, const char *name, const char *value)
         expand_each_name(value, check_reference, check);
 }
 
-/* Calls back for each -o of a service, with its name and value. */
-static void each_override(const struct master_service *service, config_setting_fn *setting, void *context)
+void postconf_each_override(const struct master_service *service, config_setting_fn *setting, void *context)
 {
     size_t position = 1;
     const char *assignment;
@@ -89,8 +88,8 @@ static void check_override_references(void *context, const char *name, const cha
 static void check_service(struct check *check, const struct master_service *service)
 {
     check->own = map_new();
-    each_override(service, note_own, check);
-    each_override(service, check_override_references, check);
+    postconf_each_override(service, note_own, check);
+    postconf_each_override(service, check_override_references, check);
     map_free(check->own);
 }
 
@@ -127,6 +126,6 @@ void postconf_warn_unused(const struct postconf *postconf, bool main_cf_too)
         config_each_setting(postconf->config, warn_if_unused, &check);
     check.file = "master.cf";
     for (size_t i = 0; postconf->master_cf != NULL && i < postconf->master_cf->count; i++)
-        each_override(&postconf->master_cf->services[i], warn_if_unused, &check);
+        postconf_each_override(&postconf->master_cf->services[i], warn_if_unused, &check);
     config_names_free(used);
 }

@@ -13,6 +13,7 @@
 
 struct verdict {
     bool works;
+    bool strictly; /* what keeps mail waiting counts too */
 };
 
 static void hear_main_cf(void *context, const char *file, int line, const char *complaint)
@@ -31,6 +32,19 @@ static void hear_master_cf(void *context, const char *complaint)
 {
     struct verdict *verdict = context;
 
+    log_error(NULL, "%s", complaint);
+    verdict->works = false;
+}
+
+/* Who starts the system wants what works of it; who changes it wants to know first. */
+static void hear_value(void *context, enum postfix_severity severity, const char *complaint)
+{
+    struct verdict *verdict = context;
+
+    if (severity == POSTFIX_WARNING || !verdict->strictly) {
+        log_warning(NULL, "%s", complaint);
+        return;
+    }
     log_error(NULL, "%s", complaint);
     verdict->works = false;
 }
@@ -78,12 +92,13 @@ static void check_log_file(const struct postfix_command *command)
                     error.text);
 }
 
-bool postfix_configuration_works(struct postfix_command *command)
+bool postfix_configuration_works(struct postfix_command *command, bool strictly)
 {
-    struct verdict verdict = {.works = true};
+    struct verdict verdict = {.works = true, .strictly = strictly};
 
     config_check(command->config, hear_main_cf, &verdict);
     master_cf_check(command->config, hear_master_cf, &verdict);
+    postfix_check_values(command->config, hear_value, &verdict);
     check_owners(command, &verdict);
     check_master(command, &verdict);
     if (verdict.works)
@@ -93,7 +108,7 @@ bool postfix_configuration_works(struct postfix_command *command)
 
 int postfix_check(struct postfix_command *command)
 {
-    if (!postfix_configuration_works(command) || !postfix_layout_create(command))
+    if (!postfix_configuration_works(command, true) || !postfix_layout_create(command))
         return 1;
     postfix_layout_check(command);
     return 0;

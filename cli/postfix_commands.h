@@ -11,6 +11,7 @@ struct postfix_command {
     const char *directory; /* of the configuration, absolute */
     struct config *config;
     struct mail_config mail;
+    char **words; /* behind the command; NULL ends */
 };
 
 int postfix_start(struct postfix_command *command);
@@ -25,9 +26,19 @@ int postfix_set_permissions(struct postfix_command *command);
 int postfix_upgrade_configuration(struct postfix_command *command);
 int postfix_logrotate(struct postfix_command *command);
 
+/* ---- postfix_control.c ---- */
+/* Puts the settings that stand behind the command ("name=value") into main.cf; the exit status. */
+int postfix_settings_write(struct postfix_command *command);
+
 /* ---- postfix_check.c ---- */
-/* Logs what is wrong with the configuration; false when the system could not work with it. */
-bool postfix_configuration_works(struct postfix_command *command);
+/* Logs what is wrong with the configuration; false when the system could not start with it, or, with strictly, when
+ * something in it would keep mail from being taken or delivered. */
+bool postfix_configuration_works(struct postfix_command *command, bool strictly);
+
+/* ---- postfix_values.c ---- */
+enum postfix_severity { POSTFIX_WARNING, POSTFIX_MISTAKE /* mail will wait or be refused */ };
+typedef void postfix_complaint_fn(void *context, enum postfix_severity severity, const char *complaint);
+void postfix_check_values(const struct config *config, postfix_complaint_fn *complain, void *context);
 
 /* ---- postfix_layout.c: the directories of queue_directory, and data_directory ---- */
 /* Makes what is missing. False, and logged, when that cannot be. */

@@ -34,7 +34,7 @@ static void prepare_start(struct postfix_command *command)
 {
     if (postfix_master_pid(command) != 0)
         die("the Postfix mail system is already running");
-    if (!postfix_configuration_works(command) || !postfix_layout_create(command))
+    if (!postfix_configuration_works(command, false) || !postfix_layout_create(command))
         die("Postfix integrity check failed!");
     postfix_layout_check(command);
     if (postfix_services_left(command)) /* a master was killed, and something of it hangs */
@@ -127,7 +127,7 @@ int postfix_reload(struct postfix_command *command)
 {
     pid_t pid = master_or_die(command);
 
-    if (!postfix_configuration_works(command))
+    if (!postfix_configuration_works(command, true))
         die("the running configuration stays");
     log_info(NULL, "refreshing the Postfix mail system");
     if (kill(pid, SIGHUP) != 0)
@@ -156,8 +156,30 @@ int postfix_flush(struct postfix_command *command)
     die("exec %s: %s", path, strerror(errno));
 }
 
+int postfix_settings_write(struct postfix_command *command)
+{
+    char *path = memory_format("%s/postconf", command->mail.command_directory);
+    size_t count = 0;
+    char **arguments;
+    int status;
+
+    while (command->words[count] != NULL)
+        count++;
+    arguments = memory_new((count + 5) * sizeof *arguments);
+    arguments[0] = path;
+    arguments[1] = (char[]){"-c"};
+    arguments[2] = memory_copy_string(command->directory);
+    arguments[3] = (char[]){"-e"};
+    memcpy(arguments + 4, command->words, count * sizeof *arguments);
+    status = count > 0 ? postfix_run_program(path, arguments) : 0;
+    free(arguments[2]);
+    free(arguments);
+    free(path);
+    return status;
+}
+
+/* Every released main.cf and master.cf works as it is. */
 int postfix_upgrade_configuration(struct postfix_command *command)
 {
-    (void)command; /* every released main.cf and master.cf works as it is */
-    return 0;
+    return postfix_settings_write(command);
 }

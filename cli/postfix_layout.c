@@ -231,5 +231,14 @@ bool postfix_layout_repair(struct postfix_command *command)
 
 int postfix_set_permissions(struct postfix_command *command)
 {
-    return postfix_layout_repair(command) ? 0 : 1;
+    struct error error;
+
+    for (char **word = command->words; *word != NULL; word++)
+        if (!config_override(command->config, *word, &error))
+            die("%s", error.text);
+    if (!config_fill(command->config, &mail_parameters, &command->mail, &error))
+        die("%s", error.text);
+    if (!postfix_layout_repair(command))
+        return 1;
+    return postfix_settings_write(command);
 }

@@ -138,5 +138,6 @@ int main(int argc, char **argv)
         *command.mail.multi_instance_directories != '\0')
         run_manager(&command, argv + optind);
     mail_config_open_command_log(&command.mail, "postfix-script");
+    command.words = argv + (optind < argc ? optind + 1 : argc);
     exit(run_named(&command, optind < argc ? argv[optind] : ""));
 }

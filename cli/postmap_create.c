@@ -1,4 +1,4 @@
-/* postmap: making and changing indexed files. */
+/* postmap, postalias: making and changing indexed files. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "util/base/lines.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
-#include "util/table/entry.h"
+#include "util/table/file_value.h"
 
 static struct table_writer *open_writer(const char *table, enum table_write_mode mode)
 {
@@ -29,14 +29,12 @@ static void commit(struct table_writer *writer)
         die("%s", error.text);
 }
 
-static void put(const struct postmap *postmap, const char *table, struct table_writer *writer, char *key,
-                const char *value)
+void postmap_put(const struct postmap *postmap, const char *table, struct table_writer *writer, const char *key,
+                 const char *value)
 {
     struct error error;
     bool duplicate;
 
-    if (!postmap->exact)
-        ascii_lower_string(key);
     if (!table_writer_put(writer, key, value, postmap->duplicates, &duplicate, &error)) {
         table_writer_abandon(writer);
         die("%s", error.text);
@@ -45,16 +43,47 @@ static void put(const struct postmap *postmap, const char *table, struct table_w
         log_warning(NULL, "%s: duplicate entry: \"%s\"", table, key);
 }
 
-static void put_line(const struct postmap *postmap, const char *table, struct table_writer *writer, char *text,
-                     const char *path, int line)
+static bool replace_by_content(struct text *value, struct error *error)
 {
-    char *key, *value;
+    struct text encoded = {0};
+    bool good = file_value_encode(text_string(value), &encoded, error);
 
-    if (postmap->check_utf8 && !string_valid_utf8(text, strlen(text)))
-        log_warning(NULL, "%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", path, line,
-                    string_printable(text, false));
-    else if (table_entry_split(text, path, line, "", &key, &value))
-        put(postmap, table, writer, key, value);
+    text_free(value);
+    *value = encoded;
+    return good;
+}
+
+static void put_line(const struct postmap *postmap, const char *table, struct table_writer *writer, char *line,
+                     const char *path, int number)
+{
+    struct text key = {0}, value = {0};
+    struct error error;
+
+    if (postmap->check_utf8 && !string_valid_utf8(line, strlen(line))) {
+        log_warning(NULL, "%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", path, number,
+                    string_printable(line, false));
+    } else if (postmap->kind->split(line, path, number, &key, &value)) {
+        if (!postmap->exact && key.length > 0)
+            ascii_lower_string(key.data);
+        if (postmap->files && !replace_by_content(&value, &error))
+            log_warning(NULL, "%s, line %d: %s: skipping this entry", path, number, error.text);
+        else
+            postmap_put(postmap, table, writer, text_string(&key), text_string(&value));
+    }
+    text_free(&key);
+    text_free(&value);
+}
+
+/* What is the table's own replaces what it was before, unless the source has just said it. */
+static void put_own(const struct postmap *postmap, const char *table, struct table_writer *writer)
+{
+    struct postmap own = *postmap;
+
+    if (postmap->kind->sign == NULL)
+        return;
+    if (postmap->incremental)
+        own.duplicates = TABLE_DUPLICATE_REPLACE;
+    postmap->kind->sign(&own, table, writer);
 }
 
 /* Reads everything, writes nothing before the end: a source that cannot be read leaves the table as it was. */
@@ -62,14 +91,16 @@ static void put_lines(const struct postmap *postmap, const char *table, struct l
                       struct table_writer *writer)
 {
     struct error error;
-    char *text;
+    char *line;
 
-    while ((text = line_reader_next(reader)) != NULL)
-        put_line(postmap, table, writer, text, line_reader_path(reader), line_reader_number(reader));
+    table_writer_set_form(writer, postmap->form);
+    while ((line = line_reader_next(reader)) != NULL)
+        put_line(postmap, table, writer, line, line_reader_path(reader), line_reader_number(reader));
     if (line_reader_failed(reader, &error)) {
         table_writer_abandon(writer);
         die("%s", error.text);
     }
+    put_own(postmap, table, writer);
     commit(writer);
 }
 
@@ -137,21 +168,17 @@ static bool delete_key(const struct postmap *postmap, struct table_writer *write
     return existed;
 }
 
-/* A table that is not there is not made. */
-static struct table_writer *open_existing(const char *table)
+static struct table_writer *open_existing(const struct postmap *postmap, const char *table)
 {
-    struct error error;
-    struct table *existing = table_open_strictly(table, &error);
+    struct table_writer *writer = open_writer(table, TABLE_UPDATE_EXISTING);
 
-    if (existing == NULL)
-        die("%s", error.text);
-    table_close(existing);
-    return open_writer(table, TABLE_UPDATE);
+    table_writer_set_form(writer, postmap->form);
+    return writer;
 }
 
 bool postmap_delete(const struct postmap *postmap, const char *table, const char *key)
 {
-    struct table_writer *writer = open_existing(table);
+    struct table_writer *writer = open_existing(postmap, table);
     bool existed = delete_key(postmap, writer, key);
 
     if (existed)
@@ -172,7 +199,7 @@ bool postmap_delete_stdin(const struct postmap *postmap, char *const *tables)
     for (; tables[count] != NULL; count++) {
         if (count == sizeof writers / sizeof *writers)
             die("too many tables");
-        writers[count] = open_existing(tables[count]);
+        writers[count] = open_existing(postmap, tables[count]);
     }
     while ((length = getline(&line, &size, stdin)) >= 0) {
         line[strcspn(line, "\n")] = '\0';

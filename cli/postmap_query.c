@@ -1,20 +1,23 @@
-/* postmap -q and -s. */
+/* postmap, postalias: -q and -s. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/postmap.h"
+#include "util/base/base64.h"
+#include "util/base/json.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
 static struct table *open_table(const struct postmap *postmap, const char *name)
 {
     struct error error;
-    struct table *table = table_open_strictly(name, &error);
+    struct table *table = postmap->files ? table_open_files(name, &error) : table_open_strictly(name, &error);
 
     if (table == NULL)
         die("%s", error.text);
     table_set_exact(table, postmap->exact);
+    table_set_form(table, postmap->form);
     return table;
 }
 
@@ -31,6 +34,12 @@ static bool acceptable(const struct postmap *postmap, const char *name, const ch
     return false;
 }
 
+static void warn_empty(const char *name, const char *key)
+{
+    log_warning(NULL, "table %s: key %s: empty string result is not allowed", name, key);
+    log_warning(NULL, "table %s should return NO RESULT in case of NOT FOUND", name);
+}
+
 static bool ask(const struct postmap *postmap, struct table *table, const char *key, struct text *result)
 {
     const char *name = table_name(table);
@@ -42,11 +51,28 @@ static bool ask(const struct postmap *postmap, struct table *table, const char *
     answer = table_lookup(table, key, result, &error);
     if (answer == TABLE_ERROR)
         die("table %s: query error", name);
-    if (answer == TABLE_FOUND && result->length == 0) {
-        log_warning(NULL, "table %s: key %s: empty string result is not allowed", name, key);
-        log_warning(NULL, "table %s should return NO RESULT in case of NOT FOUND", name);
-    }
+    if (answer == TABLE_FOUND && result->length == 0)
+        warn_empty(name, key);
     return answer == TABLE_FOUND;
+}
+
+/* What files held may have NULs in it. */
+static void print(const struct postmap *postmap, const char *key, const struct text *value, bool with_key)
+{
+    struct text line = {0};
+
+    if (postmap->json) {
+        text_append_char(&line, '{');
+        json_append_member(&line, key, text_string(value));
+        text_append_char(&line, '}');
+    } else {
+        if (with_key)
+            text_append_format(&line, "%s%s", key, postmap->kind->separator);
+        text_append_bytes(&line, text_string(value), value->length);
+    }
+    text_append_char(&line, '\n');
+    fwrite(line.data, 1, line.length, stdout);
+    text_free(&line);
 }
 
 bool postmap_query(const struct postmap *postmap, const char *name, const char *key)
@@ -56,7 +82,7 @@ bool postmap_query(const struct postmap *postmap, const char *name, const char *
     bool found = ask(postmap, table, key, &result);
 
     if (found)
-        printf("%s\n", text_string(&result));
+        print(postmap, key, &result, false);
     text_free(&result);
     table_close(table);
     return found;
@@ -100,7 +126,7 @@ bool postmap_query_print(const struct postmap *postmap, struct postmap_tables *t
         found = ask(postmap, tables->tables[i], key, &result);
     }
     if (found)
-        printf("%s\t%s\n", key, text_string(&result));
+        print(postmap, key, &result, true);
     text_free(&result);
     return found;
 }
@@ -121,18 +147,39 @@ bool postmap_query_stdin(const struct postmap *postmap, char *const *names)
     return found;
 }
 
+struct listing {
+    const struct postmap *postmap;
+    const char *name;
+};
+
 static void print_entry(void *context, const char *key, const char *value)
 {
-    (void)context;
-    printf("%s\t%s\n", key, value);
+    const struct listing *listing = context;
+    struct text content = {0};
+    bool good = true;
+
+    if (*key == '\0')
+        log_warning(NULL, "table %s: empty lookup key value is not allowed", listing->name);
+    else if (*value == '\0')
+        warn_empty(listing->name, key);
+    if (listing->postmap->files)
+        good = base64_decode(value, &content);
+    else
+        text_append(&content, value);
+    if (good)
+        print(listing->postmap, key, &content, true);
+    else
+        log_warning(NULL, "table %s: key %s: malformed BASE64 value: %.30s", listing->name, key, value);
+    text_free(&content);
 }
 
 void postmap_list(const struct postmap *postmap, const char *name)
 {
     struct table *table = open_table(postmap, name);
+    struct listing listing = {postmap, name};
     struct error error;
 
-    if (!table_walk(table, print_entry, NULL, &error))
+    if (!table_walk(table, print_entry, &listing, &error))
         die("%s", error.text);
     table_close(table);
 }

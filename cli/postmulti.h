@@ -30,7 +30,7 @@ struct postmulti {
     const char *action;            /* -e */
     const char *name, *group;      /* -i, -g: which; NULL: all */
     const char *new_name, *new_group; /* -I, -G */
-    bool all, reverse;
+    bool all, reverse, json;
     int verbosity;
     char **words; /* the command, or name=value; NULL ends */
     struct config *config; /* the primary's */

@@ -211,7 +211,7 @@ static void check_new_directory(const struct postmulti *postmulti, const char *d
 
 static void add_instance(struct postmulti *postmulti, bool create)
 {
-    struct instance_place place = {NULL};
+    struct instance_place place = {0};
     const char *name = postmulti->new_name != NULL && !string_equal(postmulti->new_name, "-") ? postmulti->new_name : "";
     struct instance made;
     size_t position;

@@ -9,7 +9,7 @@
 
 static void usage(void)
 {
-    die("Usage:postmulti -l [-v] [-a] [-g group] [-i instance] | postmulti -p [-v] [-a] [-g group] [-i instance] "
+    die("Usage:postmulti -l [-jv] [-a] [-g group] [-i instance] | postmulti -p [-v] [-a] [-g group] [-i instance] "
         "command... | postmulti -x [-v] [-a] [-i name] [-g group] command... | postmulti -e action [-v] [-a] [-i name] "
         "[-g group] [-I name] [-G group] [param=value ...]");
 }
@@ -25,7 +25,7 @@ static void read_options(struct postmulti *postmulti, int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "+ae:g:i:lpRvxG:I:")) > 0) {
+    while ((option = getopt(argc, argv, "+ae:g:i:jlpRvxG:I:")) > 0) {
         switch (option) {
         case 'a': postmulti->all = true; break;
         case 'e':
@@ -34,6 +34,7 @@ static void read_options(struct postmulti *postmulti, int argc, char **argv)
             break;
         case 'g': postmulti->group = optarg; break;
         case 'i': postmulti->name = optarg; break;
+        case 'j': postmulti->json = true; break;
         case 'l': set_mode(postmulti, POSTMULTI_LIST); break;
         case 'p': set_mode(postmulti, POSTMULTI_POSTFIX); break;
         case 'R': postmulti->reverse = true; break;
@@ -59,6 +60,8 @@ static void check_sense(const struct postmulti *postmulti)
         die("Cannot assign instance name or group without '-e assign'");
     if (runs && *postmulti->words == NULL)
         die("Command required with '-p' or '-x' option");
+    if (postmulti->json && postmulti->mode != POSTMULTI_LIST)
+        die("The '-j' option requires '-l'");
     if (postmulti->mode == POSTMULTI_LIST && *postmulti->words != NULL)
         die("Command not allowed with '-l'");
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/postmulti.h"
+#include "util/base/json.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -41,9 +42,27 @@ static const char *or_dash(const char *text)
     return *text != '\0' ? text : "-";
 }
 
+static int list_json(const struct instance *instance)
+{
+    const char *const members[][2] = {{"name", or_dash(instance->name)},
+                                      {"group", or_dash(instance->group)},
+                                      {"enable", instance->enabled ? "y" : "n"},
+                                      {"config_directory", instance->directory}};
+    struct text line = {0};
+
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        text_append(&line, i == 0 ? "{" : ", ");
+        json_append_member(&line, members[i][0], members[i][1]);
+    }
+    printf("%s}\n", text_string(&line));
+    text_free(&line);
+    return 0;
+}
+
 static int list_one(const struct postmulti *postmulti, const struct instance *instance)
 {
-    (void)postmulti;
+    if (postmulti->json)
+        return list_json(instance);
     printf("%-15s %-15s %-9s %s\n", or_dash(instance->name), or_dash(instance->group), instance->enabled ? "y" : "n",
            instance->directory);
     return 0;

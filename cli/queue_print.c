@@ -6,6 +6,7 @@
 
 #include "cli/queue_selection.h"
 #include "cli/queue_suspend.h"
+#include "util/base/json.h"
 #include "util/base/text.h"
 
 enum { REASON_COLUMN = 76, SHORT_COLUMN = 41, LONG_COLUMN = 47, DOMAIN_SIZE = 256 };
@@ -79,29 +80,13 @@ static bool text_message(void *context, const struct listed_message *message)
 
 /* ---- for programs ---- */
 
-/* A JSON string (RFC 8259 section 7). What is not UTF-8 has no form there: each such byte becomes '?'. */
-static void print_string(const char *string)
-{
-    bool valid = string_valid_utf8(string, strlen(string));
-
-    putchar('"');
-    for (; *string != '\0'; string++) {
-        unsigned char c = (unsigned char)*string;
-
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < 32)
-            printf(c == '\n' ? "\\n" : c == '\t' ? "\\t" : c == '\r' ? "\\r" : c == '\b' ? "\\b" : c == '\f' ? "\\f" : "\\u%04X", c);
-        else
-            putchar(c >= 0x80 && !valid ? '?' : c);
-    }
-    putchar('"');
-}
-
 void queue_print_member(const char *name, const char *value)
 {
-    printf("\"%s\": ", name);
-    print_string(value);
+    struct text member = {0};
+
+    json_append_member(&member, name, value);
+    fputs(text_string(&member), stdout);
+    text_free(&member);
 }
 
 static void json_entry(const struct listed_message *entry)

@@ -129,7 +129,8 @@ static bool resolve(struct message *message, struct message_recipient *recipient
         return false;
     }
     follow_filter(message, reply);
-    if (match_list_string(manager->defer_transports, reply->transport, &error) == MATCH_YES) {
+    if (!message->asked && (message->mode & QUEUE_BIT_UNTHROTTLE) == 0 &&
+        match_list_string(manager->defer_transports, reply->transport, &error) == MATCH_YES) {
         deliver_defer(message, &recipient, 1, "4.3.2", "deferred transport");
         return false;
     }
@@ -343,6 +344,7 @@ enum take_result message_take(struct manager *manager, const char *queue, const 
     manager->active++;
     message = message_new(manager, id);
     message->insist = (flags & TAKE_INSIST) != 0;
+    message->asked = (flags & TAKE_ASKED) != 0;
     message->fresh = (flags & TAKE_FRESH) != 0;
     fd = queue_file_open(manager->layout, QUEUE_ACTIVE, id, O_RDWR | O_CLOEXEC);
     if (fd < 0) {

@@ -13,6 +13,7 @@ enum take_result {
 enum take_flag {
     TAKE_INSIST = 1, /* also where its destinations are suspended */
     TAKE_FRESH = 2,  /* cleanup has just queued it */
+    TAKE_ASKED = 4,  /* somebody wants it delivered: by transports that wait for that, too */
 };
 
 /* Moves queue/ID to the active queue and starts its deliveries; within a task. */

@@ -126,6 +126,7 @@ struct message {
     int64_t last_offset;  /* of the last recipient in memory */
     bool more_recipients; /* than are in memory */
     bool insist;          /* tried even if its destinations are suspended */
+    bool asked;           /* tried even by defer_transports */
     size_t in_memory;     /* recipients */
     size_t pending;       /* entries, and one while entries are being made */
     size_t deferred;      /* recipients to be tried again */

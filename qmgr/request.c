@@ -61,7 +61,7 @@ static enum fate deliver_now(struct manager *manager, const char *id, bool insis
     fate = make_due(manager, id);
     if (fate != FATE_WAITING)
         return fate;
-    switch (message_take(manager, QUEUE_DEFERRED, id, insist ? TAKE_INSIST : 0)) {
+    switch (message_take(manager, QUEUE_DEFERRED, id, TAKE_ASKED | (insist ? TAKE_INSIST : 0))) {
     case TAKE_DONE: return FATE_STARTED;
     case TAKE_NOT_THERE: return FATE_ABSENT;
     case TAKE_NO_ROOM: break;

@@ -28,11 +28,11 @@ static bool is_due(const struct scan *scan, const char *id, bool all)
 }
 
 /* Waits for room in the active queue as long as it takes. False: cancelled. */
-static bool take(struct scan *scan, const char *id)
+static bool take(struct scan *scan, const char *id, bool all)
 {
     struct manager *manager = scan->manager;
 
-    while (message_take(manager, scan->queue, id, 0) == TAKE_NO_ROOM)
+    while (message_take(manager, scan->queue, id, all ? TAKE_ASKED : 0) == TAKE_NO_ROOM)
         if (task_condition_wait(&manager->room, deadline_never()) != WAIT_READY)
             return false;
     return true;
@@ -48,7 +48,7 @@ static bool look_through(struct scan *scan, bool all)
         return true;
     for (size_t count = 1; going && (id = queue_scan_next(names)) != NULL; count++) {
         if (map_get(scan->manager->messages, id) == NULL && is_due(scan, id, all))
-            going = take(scan, id);
+            going = take(scan, id, all);
         if (count % NAMES_A_TURN == 0)
             task_yield();
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/restriction/restriction.h"
 #include "smtpd/client.h"
 #include "util/base/memory.h"
 
@@ -28,17 +29,6 @@ static void restriction_list_free(struct restriction_list *list)
 
 /* ---- reading lists ---- */
 
-static bool is_class(const struct smtpd *smtpd, const char *name)
-{
-    char *names = memory_copy_string(smtpd->config->smtpd_restriction_classes), *cursor = names, *word;
-    bool found = false;
-
-    while ((word = string_next_word(&cursor, " \t\r\n,")) != NULL)
-        found = found || strcmp(word, name) == 0;
-    free(names);
-    return found;
-}
-
 static const char *table_row_name(enum restriction_list_kind kind)
 {
     switch (kind) {
@@ -50,59 +40,57 @@ static const char *table_row_name(enum restriction_list_kind kind)
     }
 }
 
-/* table: the argument, when a bare type:table stands in the list. */
-static bool read_argument(struct restriction *item, const char *table, char **cursor, struct error *error)
-{
-    const char *word;
-
-    if (item->row->argument == ARGUMENT_NONE)
-        return true;
-    word = table != NULL ? table : string_next_word_grouped(cursor, " \t\r\n,");
-    if (word == NULL)
-        return error_set(error, "restriction %s needs an argument: \"%s %s\"", item->name, item->name,
-                         item->row->argument == ARGUMENT_TABLE ? "type:table" : "value");
-    item->argument = memory_copy_string(word);
-    if (item->row->argument == ARGUMENT_TABLE)
-        item->tables = table_list_open(word, error);
-    return item->row->argument != ARGUMENT_TABLE || item->tables != NULL;
-}
-
-static bool read_item(struct smtpd *smtpd, struct restriction *item, char *word, char **cursor,
+static bool read_item(struct smtpd *smtpd, struct restriction *item, const struct restriction_word *word,
                       enum restriction_list_kind kind, int depth, struct error *error);
 
 static struct restriction_list *read_list(struct smtpd *smtpd, const char *text, enum restriction_list_kind kind,
                                           int depth, struct error *error)
 {
     struct restriction_list *list = memory_new(sizeof *list);
-    char *copy = memory_copy_string(text), *cursor = copy, *word;
-    bool good = true;
+    char *copy = memory_copy_string(text), *cursor = copy;
+    struct restriction_word word;
+    enum restriction_next next;
 
-    while (good && (word = string_next_word_grouped(&cursor, " \t\r\n,")) != NULL) {
+    while ((next = restriction_next(&cursor, table_row_name(kind), &word, error)) == RESTRICTION_WORD) {
         list->items = memory_resize(list->items, (list->count + 1) * sizeof *list->items);
-        good = read_item(smtpd, &list->items[list->count++], word, &cursor, kind, depth, error);
+        if (!read_item(smtpd, &list->items[list->count++], &word, kind, depth, error))
+            next = RESTRICTION_BAD;
+        if (next == RESTRICTION_BAD)
+            break;
     }
     free(copy);
-    if (good)
+    if (next == RESTRICTION_END)
         return list;
     restriction_list_free(list);
     return NULL;
 }
 
-static bool read_item(struct smtpd *smtpd, struct restriction *item, char *word, char **cursor,
+static bool read_class(struct smtpd *smtpd, struct restriction *item, enum restriction_list_kind kind, int depth,
+                       struct error *error)
+{
+    const char *text = config_get(smtpd->environment->config, item->name);
+
+    if (depth > RESTRICTION_DEPTH_LIMIT)
+        return error_set(error, "restriction class %s contains itself", item->name);
+    if (text == NULL)
+        return error_set(error, "restriction class %s is not defined", item->name);
+    item->list = read_list(smtpd, text, kind, depth + 1, error);
+    return item->list != NULL || error_prefix(error, "restriction class %s: ", item->name);
+}
+
+static bool read_item(struct smtpd *smtpd, struct restriction *item, const struct restriction_word *word,
                       enum restriction_list_kind kind, int depth, struct error *error)
 {
-    bool table = strchr(word, ':') != NULL;
-
-    *item = (struct restriction){.name = memory_copy_string(table ? table_row_name(kind) : word)};
-    item->row = restriction_find(item->name);
-    if (item->row != NULL)
-        return read_argument(item, table ? word : NULL, cursor, error);
-    if (!is_class(smtpd, word))
-        return true;
-    if (depth > RESTRICTION_DEPTH_LIMIT)
-        return error_set(error, "restriction class %s contains itself", word);
-    item->list = read_list(smtpd, config_get(smtpd->environment->config, word), kind, depth + 1, error);
-    return item->list != NULL || error_prefix(error, "restriction class %s: ", word);
+    *item = (struct restriction){.name = memory_copy_string(word->name), .row = restriction_find(word->name)};
+    item->guards_relay = word->known != NULL && word->known->guards_relay;
+    if (word->argument != NULL)
+        item->argument = memory_copy_string(word->argument);
+    if (word->known == NULL)
+        return !restriction_is_class(smtpd->config->smtpd_restriction_classes, word->name) ||
+               read_class(smtpd, item, kind, depth, error);
+    if (word->known->argument == ARGUMENT_TABLE)
+        item->tables = table_list_open(word->argument, error);
+    return word->known->argument != ARGUMENT_TABLE || item->tables != NULL;
 }
 
 struct restriction_list *restriction_list_new(struct smtpd *smtpd, const char *text, enum restriction_list_kind kind,
@@ -114,7 +102,7 @@ struct restriction_list *restriction_list_new(struct smtpd *smtpd, const char *t
 bool restriction_list_guards_relay(const struct restriction_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].row != NULL && list->items[i].row->guards_relay)
+        if (list->items[i].guards_relay)
             return true;
         if (list->items[i].list != NULL && restriction_list_guards_relay(list->items[i].list))
             return true;

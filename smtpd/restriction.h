@@ -1,6 +1,6 @@
 /* restriction - the access restriction lists: what a client may do, judged one restriction after another.
  *
- * To add a restriction, add a row to restriction_rows.c and a function with the signature below. */
+ * To add a restriction, add a row to mail/restriction/restriction.def and a function with the signature below. */
 #ifndef SMTPD_RESTRICTION_H
 #define SMTPD_RESTRICTION_H
 
@@ -41,19 +41,16 @@ enum judgement { JUDGE_DUNNO, JUDGE_PERMIT, JUDGE_REJECT };
 struct restriction {
     const struct restriction_row *row; /* NULL: nobody knows it */
     char *name;                        /* as written */
-    char *argument;                    /* NULL when the row takes none */
+    char *argument;                    /* NULL when it takes none */
+    bool guards_relay;
     struct table_list *tables;         /* of a table argument */
     struct restriction_list *list;     /* of a restriction class */
 };
 
 typedef enum judgement restriction_fn(struct judge *judge, const struct restriction *restriction);
 
-enum restriction_argument { ARGUMENT_NONE, ARGUMENT_WORD, ARGUMENT_TABLE };
-
 struct restriction_row {
     const char *name;
-    enum restriction_argument argument;
-    bool guards_relay;
     restriction_fn *run;
 };
 

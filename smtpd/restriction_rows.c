@@ -112,45 +112,9 @@ static enum judgement run_reject_multi_recipient_bounce(struct judge *judge, con
 }
 
 static const struct restriction_row rows[] = {
-    {"permit", ARGUMENT_NONE, false, run_permit},
-    {"reject", ARGUMENT_NONE, true, run_reject},
-    {"defer", ARGUMENT_NONE, true, run_defer},
-    {"defer_if_permit", ARGUMENT_NONE, true, run_defer_if_permit},
-    {"defer_if_reject", ARGUMENT_NONE, false, run_defer_if_reject},
-    {"warn_if_reject", ARGUMENT_NONE, false, run_warn_if_reject},
-    {"sleep", ARGUMENT_WORD, false, run_sleep},
-    {"permit_mynetworks", ARGUMENT_NONE, false, run_permit_mynetworks},
-    {"permit_inet_interfaces", ARGUMENT_NONE, false, run_permit_inet_interfaces},
-    {"permit_sasl_authenticated", ARGUMENT_NONE, false, run_permit_authenticated},
-    {"permit_tls_clientcerts", ARGUMENT_NONE, false, run_permit_authenticated},
-    {"permit_tls_all_clientcerts", ARGUMENT_NONE, false, run_permit_authenticated},
-    {"reject_unauth_pipelining", ARGUMENT_NONE, false, run_reject_unauth_pipelining},
-    {"reject_multi_recipient_bounce", ARGUMENT_NONE, false, run_reject_multi_recipient_bounce},
-
-    {"check_client_access", ARGUMENT_TABLE, false, restriction_check_client_access},
-    {"check_address_map", ARGUMENT_TABLE, false, restriction_check_address_map},
-    {"check_reverse_client_hostname_access", ARGUMENT_TABLE, false, restriction_check_reverse_client_access},
-    {"check_helo_access", ARGUMENT_TABLE, false, restriction_check_helo_access},
-    {"check_sender_access", ARGUMENT_TABLE, false, restriction_check_sender_access},
-    {"check_recipient_access", ARGUMENT_TABLE, false, restriction_check_recipient_access},
-
-    {"reject_unknown_client_hostname", ARGUMENT_NONE, false, restriction_unknown_client},
-    {"reject_unknown_client", ARGUMENT_NONE, false, restriction_unknown_client},
-    {"reject_unknown_reverse_client_hostname", ARGUMENT_NONE, false, restriction_unknown_reverse_client},
-    {"reject_non_fqdn_helo_hostname", ARGUMENT_NONE, false, restriction_non_fqdn_helo},
-    {"reject_non_fqdn_hostname", ARGUMENT_NONE, false, restriction_non_fqdn_helo},
-    {"reject_invalid_helo_hostname", ARGUMENT_NONE, false, restriction_invalid_helo},
-    {"reject_invalid_hostname", ARGUMENT_NONE, false, restriction_invalid_helo},
-    {"reject_non_fqdn_sender", ARGUMENT_NONE, false, restriction_non_fqdn_sender},
-    {"reject_non_fqdn_recipient", ARGUMENT_NONE, false, restriction_non_fqdn_recipient},
-    {"reject_unknown_sender_domain", ARGUMENT_NONE, false, restriction_unknown_sender_domain},
-    {"reject_unknown_recipient_domain", ARGUMENT_NONE, false, restriction_unknown_recipient_domain},
-
-    {"permit_auth_destination", ARGUMENT_NONE, false, restriction_permit_auth_destination},
-    {"reject_unauth_destination", ARGUMENT_NONE, true, restriction_reject_unauth_destination},
-    {"defer_unauth_destination", ARGUMENT_NONE, true, restriction_defer_unauth_destination},
-    {"reject_unlisted_sender", ARGUMENT_NONE, false, restriction_unlisted_sender},
-    {"reject_unlisted_recipient", ARGUMENT_NONE, false, restriction_unlisted_recipient},
+#define RESTRICTION(name, argument, guards_relay, run) {#name, run},
+#include "mail/restriction/restriction.def"
+#undef RESTRICTION
 };
 
 const struct restriction_row *restriction_find(const char *name)

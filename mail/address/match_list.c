@@ -150,6 +150,13 @@ void match_list_free(struct match_list *list)
     free(list);
 }
 
+void match_list_each_mistake(const struct match_list *list, match_list_mistake_fn *mistake, void *context)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->patterns[i].kind == PATTERN_BROKEN)
+            mistake(context, list->patterns[i].name);
+}
+
 bool match_list_empty(const struct match_list *list)
 {
     return list->count == 0;

@@ -29,6 +29,10 @@ struct match_list *match_list_new(const char *patterns, int flags, struct error 
 void match_list_free(struct match_list *list); /* NULL is fine */
 bool match_list_empty(const struct match_list *list);
 
+/* What is wrong with the patterns that make no sense, one callback each. */
+typedef void match_list_mistake_fn(void *context, const char *mistake);
+void match_list_each_mistake(const struct match_list *list, match_list_mistake_fn *mistake, void *context);
+
 /* Exactly this text (case folded): user names, words, transports. */
 enum match_result match_list_string(struct match_list *list, const char *text, struct error *error);
 /* A host or domain name, with domain patterns as the flags say. */

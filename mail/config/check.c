@@ -8,23 +8,19 @@
 #include "mail/config/master_cf.h"
 #include "mail/config/used.h"
 
-static void check_value(const struct config *config, const struct setting *setting, config_complaint_fn *complain,
-                        void *context)
+bool config_value_works(const struct config *config, const char *name, struct error *error)
 {
-    const struct parameter *parameter = catalog_find(setting->name);
+    const struct parameter *parameter = catalog_find(name);
     struct parameter_value value;
     struct text expanded = {0};
-    struct error error;
+    bool good;
 
     if (parameter == NULL || parameter->type == PARAMETER_raw)
-        return;
-    if (!config_append_value(config, setting->name, 0, &expanded, &error)) {
-        error_prefix(&error, "%s: ", setting->name);
-        complain(context, config->path, setting->line, error.text);
-    } else if (!config_convert(parameter, text_string(&expanded), &value, &error)) {
-        complain(context, config->path, setting->line, error.text);
-    }
+        return true;
+    good = config_append_value(config, name, 0, &expanded, error) || error_prefix(error, "%s: ", name);
+    good = good && config_convert(parameter, text_string(&expanded), &value, error);
     text_free(&expanded);
+    return good;
 }
 
 static void check_use(const struct config *config, const struct config_names *names, const struct setting *setting,
@@ -49,7 +45,8 @@ void config_check(const struct config *config, config_complaint_fn *complain, vo
         if (config->in_order[i]->line == 0)
             continue;
         check_use(config, names, config->in_order[i], complain, context);
-        check_value(config, config->in_order[i], complain, context);
+        if (!config_value_works(config, config->in_order[i]->name, &error))
+            complain(context, config->path, config->in_order[i]->line, error.text);
     }
     config_names_free(names);
     master_cf_free(master_cf);

@@ -79,6 +79,7 @@ static void remember_order(struct config *config, struct setting *setting)
 {
     config->in_order = memory_resize(config->in_order, (config->order_count + 1) * sizeof *config->in_order);
     config->in_order[config->order_count++] = setting;
+    setting->in_order = true;
 }
 
 void config_set(struct config *config, const char *name, const char *value, int line)
@@ -87,6 +88,7 @@ void config_set(struct config *config, const char *name, const char *value, int 
 
     if (setting == NULL) {
         setting = arena_alloc(config->memory, sizeof *setting);
+        setting->in_order = false;
         setting->name = arena_copy(config->memory, name);
         map_set(config->settings, name, setting);
         if (line > 0)
@@ -101,11 +103,6 @@ static bool read_line(struct config *config, char *text, int number, struct erro
 {
     char *name, *value;
 
-    if (ascii_is_space(*text)) {
-        log_warning(NULL, "%s, line %d: logical line must not start with whitespace: \"%s\"", config->path, number,
-                    text);
-        return true;
-    }
     if (!config_split(text, &name, &value, error))
         return error_prefix(error, "%s, line %d: ", config->path, number);
     if (config_get_raw(config, name) != NULL)
@@ -137,6 +134,21 @@ struct config *config_load(const char *directory, struct error *error)
         return config;
     config_free(config);
     return NULL;
+}
+
+struct config *config_copy(const struct config *config)
+{
+    struct config *copy = config_new_empty(config->directory);
+    size_t position = 0;
+    const char *name;
+    void *value;
+
+    for (size_t i = 0; i < config->order_count; i++)
+        config_set(copy, config->in_order[i]->name, config->in_order[i]->value, config->in_order[i]->line);
+    while (map_next(config->settings, &position, &name, &value))
+        if (!((const struct setting *)value)->in_order)
+            config_set(copy, name, ((const struct setting *)value)->value, 0);
+    return copy;
 }
 
 bool config_override(struct config *config, const char *assignment, struct error *error)
@@ -180,8 +192,11 @@ void config_each_setting(const struct config *config, config_setting_fn *setting
     const char *name;
     void *value;
 
+    for (size_t i = 0; i < config->order_count; i++)
+        setting(context, config->in_order[i]->name, config->in_order[i]->value);
     while (map_next(config->settings, &position, &name, &value))
-        setting(context, name, ((const struct setting *)value)->value);
+        if (!((const struct setting *)value)->in_order)
+            setting(context, name, ((const struct setting *)value)->value);
 }
 
 /* The default of mydomain follows from myhostname, which main.cf may set to mail.$mydomain: the name that comes back

@@ -22,6 +22,7 @@ const char *config_directory_choose(const char *option_c);
  * config_new_empty has no file: defaults and overrides only. */
 struct config *config_load(const char *directory, struct error *error);
 struct config *config_new_empty(const char *directory);
+struct config *config_copy(const struct config *config); /* with the overrides of the original so far */
 void config_free(struct config *config);
 
 const char *config_directory(const struct config *config);
@@ -45,7 +46,7 @@ const char *config_get_transport(const struct config *config, const char *transp
 const char *config_get_raw(const struct config *config, const char *name);
 /* The same, or the text of the default; NULL: nobody knows the name. */
 const char *config_unexpanded(const struct config *config, const char *name);
-/* Every name that main.cf or an override sets, in no particular order. */
+/* Every name that main.cf (in its order) or an override sets. */
 typedef void config_setting_fn(void *context, const char *name, const char *value);
 void config_each_setting(const struct config *config, config_setting_fn *setting, void *context);
 /* Where main.cf sets the name: its line, or 0. */
@@ -61,6 +62,9 @@ bool config_fill(const struct config *config, const struct parameter_set *set, v
 
 /* One value by itself. `unit` is what a bare number counts ('s' unless the parameter says otherwise). */
 bool config_parse_time(const char *value, char unit, duration *result);
+
+/* Whether the value that is set for the name, or its default, expands and is of its type. */
+bool config_value_works(const struct config *config, const char *name, struct error *error);
 
 /* Every line of main.cf that no program understands, and every value that its type refuses: one callback each. */
 typedef void config_complaint_fn(void *context, const char *file, int line, const char *complaint);

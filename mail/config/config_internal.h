@@ -10,6 +10,7 @@ struct setting {
     const char *name;
     const char *value; /* as written, one line */
     int line;          /* in main.cf; 0: an override */
+    bool in_order;     /* it stands in struct config's list */
 };
 
 struct config {

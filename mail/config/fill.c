@@ -116,6 +116,10 @@ bool config_convert(const struct parameter *parameter, const char *text, struct 
     case PARAMETER_size:
         return convert_number(parameter, text, value, error);
     case PARAMETER_string:
+    case PARAMETER_tables:
+    case PARAMETER_patterns:
+    case PARAMETER_networks:
+    case PARAMETER_restrictions:
     case PARAMETER_raw:
         if (*text == '\0' && has_bound(parameter->least))
             return error_set(error, "bad value: %s is empty; a text is wanted", parameter->name);
@@ -150,6 +154,10 @@ static void store(const struct parameter *parameter, const char *text, const str
         *(long *)(void *)member = value->number;
         break;
     case PARAMETER_string:
+    case PARAMETER_tables:
+    case PARAMETER_patterns:
+    case PARAMETER_networks:
+    case PARAMETER_restrictions:
     case PARAMETER_raw:
         *(const char **)(void *)member = text;
         break;

@@ -232,13 +232,9 @@ static bool read_service(struct master_cf *master_cf, char *line, int number, co
                          struct map *seen, struct error *error)
 {
     struct master_service *service = add_service(master_cf, number);
-    bool ok;
 
-    if (ascii_is_space(*line))
-        ok = error_set(error, "a continuation line has nothing to continue: \"%s\"", line);
-    else
-        ok = parse_service(service, line, config, error) && check_twice(master_cf, seen, error);
-    return ok || error_prefix(error, "%s: line %d: ", master_cf->path, number);
+    return (parse_service(service, line, config, error) && check_twice(master_cf, seen, error)) ||
+           error_prefix(error, "%s: line %d: ", master_cf->path, number);
 }
 
 static bool could_work(const struct master_cf *master_cf, const struct config *config, struct error *error)

@@ -6,6 +6,8 @@
  * that fills it, `postconf -d`, the manual page and the check for unknown names. The types:
  *
  *     string    text, after $expansion                    const char *
+ *     tables, patterns, networks, restrictions
+ *               the same; `postfix check` looks into it   const char *
  *     raw       text, not expanded                         const char *
  *     boolean   yes or no                                  bool
  *     count     an integer                                 long
@@ -43,6 +45,10 @@
 
 enum parameter_type {
     PARAMETER_string,
+    PARAMETER_tables,       /* type:name ... (util/table/table.h) */
+    PARAMETER_patterns,     /* names, type:name, /file, !pattern (mail/address/match_list.h) */
+    PARAMETER_networks,     /* the same, with addresses */
+    PARAMETER_restrictions, /* what smtpd asks (mail/restriction/restriction.h) */
     PARAMETER_raw,
     PARAMETER_boolean,
     PARAMETER_count,
@@ -51,6 +57,10 @@ enum parameter_type {
 };
 
 typedef const char *parameter_member_string;
+typedef const char *parameter_member_tables;
+typedef const char *parameter_member_patterns;
+typedef const char *parameter_member_networks;
+typedef const char *parameter_member_restrictions;
 typedef const char *parameter_member_raw;
 typedef bool parameter_member_boolean;
 typedef long parameter_member_count;

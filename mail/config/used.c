@@ -61,7 +61,7 @@ static void add_classes(struct config_names *names, const struct config *config)
 
 const char *master_arguments_next_override(char *const *arguments, size_t *position)
 {
-    for (; arguments[*position] != NULL; (*position)++) {
+    for (; arguments[*position] != NULL && *arguments[*position] == '-'; (*position)++) {
         const char *argument = arguments[*position];
 
         if (string_equal(argument, "-o") && arguments[*position + 1] != NULL) {

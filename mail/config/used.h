@@ -18,8 +18,8 @@ struct config_names *config_names_new(const struct config *config, const struct 
 void config_names_free(struct config_names *names);
 bool config_names_have(const struct config_names *names, const char *name);
 
-/* An argument list's next -o assignment: "-o", "name=value" or "-oname=value". NULL at the end. *position starts
- * at 1. */
+/* An argument list's next -o assignment: "-o", "name=value" or "-oname=value". NULL at the end, or where a
+ * word is no option: what follows is a command's. *position starts at 1. */
 const char *master_arguments_next_override(char *const *arguments, size_t *position);
 
 #endif

@@ -42,7 +42,8 @@ def options_on(page):
 
 
 def options_of(source):
-    return set("".join(re.findall(r"getopt(?:_long)?\(argc, argv, \"([^\"]+)\"", source.read_text()))) - {":", "+"}
+    found = re.findall(r"(?:getopt(?:_long)?\(argc, argv, |\.options = )\"([^\"]+)\"", source.read_text())
+    return set("".join(found)) - {":", "+"}
 
 
 @pytest.mark.parametrize("name", programs("sbin", 1) + programs("libexec", 8))
@@ -101,9 +102,11 @@ def test_every_table_type_restriction_and_answer_is_described(manual):
     for name in re.findall(r'^    \{"(\w+)", FUNCTIONS', (ROOT / "util/table/registry.c").read_text(), re.M):
         assert re.search(rf"^\.It.*\b{name}\b", tables, re.M), name
     legacy = {"reject_unknown_client", "reject_non_fqdn_hostname", "reject_invalid_hostname"}
-    for source in ("restriction_rows.c", "access.c"):
-        for name in re.findall(r'^    \{"(\w+)", ', (ROOT / "smtpd" / source).read_text(), re.M):
-            assert name in legacy or re.search(rf"^\.(It|Cm).*\b{name}\b", access, re.M), name
+    names = re.findall(r"^RESTRICTION\((\w+), ", (ROOT / "mail/restriction/restriction.def").read_text(), re.M)
+    names += re.findall(r'^    \{"(\w+)", ', (ROOT / "smtpd/access.c").read_text(), re.M)
+    assert len(names) > 40
+    for name in names:
+        assert name in legacy or re.search(rf"^\.(It|Cm).*\b{name}\b", access, re.M), name
 
 
 def test_pages_are_well_formed(manual):

@@ -1,14 +1,10 @@
 """postconf(1): what it prints, and what it makes of main.cf and master.cf."""
-import os
 import stat
-import subprocess
-from pathlib import Path
 
 import pytest
 
-MTA = os.environ.get("MTA", "postern")
-BUILD = Path(os.environ.get("POSTERN_BUILD", "build/test")).absolute()
-POSTCONF = "/usr/sbin/postconf" if MTA == "postfix" else str(BUILD / "sbin/postconf")
+from harness.instance import MTA
+from harness.postconf_command import fatal, output, run
 
 pytestmark = pytest.mark.peer
 
@@ -45,23 +41,6 @@ def etc(tmp_path):
     (tmp_path / "main.cf").write_text(MAIN_CF)
     (tmp_path / "master.cf").write_text(MASTER_CF)
     return tmp_path
-
-
-def run(etc, *arguments, status=0):
-    done = subprocess.run(["postconf", "-c", str(etc), *arguments], executable=POSTCONF, capture_output=True,
-                          text=True, timeout=60)
-    assert done.returncode == status, done.stderr
-    return done
-
-
-def output(etc, *arguments):
-    done = run(etc, *arguments)
-    assert done.stderr == ""
-    return done.stdout
-
-
-def fatal(etc, *arguments):
-    return run(etc, *arguments, status=1).stderr.strip()
 
 
 def test_prints_what_main_cf_sets(etc):
@@ -216,4 +195,6 @@ def test_lists_what_there_is(etc):
     assert output(etc, "-l") == "flock\nfcntl\ndotlock\n"
     types = output(etc, "-m").split()
     assert types == sorted(types)
+    assert "dovecot" in output(etc, "-a").split()
+    assert run(etc, "-A").returncode == 0
     assert {"cidr", "inline", "lmdb", "pcre", "regexp", "static", "texthash"} <= set(types)

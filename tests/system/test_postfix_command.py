@@ -1,10 +1,15 @@
 """What postfix(1) does, ours and Postfix's own alike."""
+import grp
 import os
+import pwd
 import re
 import signal
+import subprocess
 
 import pytest
 
+from harness.instance import MTA
+from harness.smtp_sink import Rule
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.peer
@@ -132,3 +137,90 @@ def test_log_line_form(mta):
         client.quit()
     mta.wait_log(r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ postfix/smtpd\[\d+\]: connect from unknown\[127.0.0.1\]$")
     assert (mta.log_path.stat().st_mode & 0o777) in (0o600, 0o644)
+
+
+def test_options_and_words(mta):
+    """-v and -D change nothing of what is done; what is no command or option is refused."""
+    mta.expected_errors.append("unknown command")
+    for options in (["-v"], ["-vv"], ["-D"]):
+        assert mta.postfix(*options, "status").returncode == 1
+    for arguments in ([], ["bogus"], ["-x"], ["-c"]):
+        assert mta.postfix(*arguments).returncode == 1, arguments
+    assert mta.postfix("-v", "start").returncode == 0
+    assert mta.postfix("-v", "status").returncode == 0
+    assert mta.postfix("-v", "reload").returncode == 0
+    assert mta.postfix("-v", "stop").returncode == 0
+    assert mta.postfix("status").returncode == 1
+
+
+def test_start_in_the_foreground(mta):
+    command = [f"{mta.main['command_directory']}/postfix", "-c", str(mta.etc), "start-fg"]
+    process = subprocess.Popen(command, env=mta.environment, cwd="/", stdin=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: mta.pid, what="master")
+        assert MTA == "postfix" or mta.pid == process.pid  # Postfix has a script in between
+        with mta.smtp() as client:
+            client.ehlo()
+        assert process.poll() is None
+        mta.stop()
+        assert process.wait(10) == (143 if MTA == "postfix" else 0)  # its script is killed
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_abort(mta):
+    mta.start()
+    assert mta.postfix("abort").returncode == 0
+    wait_until(lambda: not mta.processes(), 10, lambda: f"left: {mta.processes()}")
+
+
+def test_flush(make_instance, make_sink):
+    sink = make_sink()
+    sink.rules.append(Rule("RCPT", "450 4.2.0 later", times=1))
+    mta = make_instance({"relayhost": sink.nexthop})
+    mta.start()
+    with mta.smtp() as client:
+        client.ehlo()
+        client.transaction("a@x.example", ["b@y.example"])
+    wait_until(lambda: mta.queue_files("deferred"), what="deferred mail")
+    assert mta.postfix("flush").returncode == 0
+    assert sink.wait_for(1)[0].recipients == ["b@y.example"]
+
+
+@pytest.mark.root
+def test_set_permissions(mta):
+    """Debian's needs files of its documentation to say that it worked."""
+    mta.postfix("check", check=True)
+    wanted = {name: (mta.spool / name).stat() for name in ("active", "hold", "public")}
+    (mta.spool / "active").chmod(0o755)
+    (mta.spool / "public").chmod(0o700)
+    os.chown(mta.spool / "hold", 0, 0)
+    done = mta.postfix("set-permissions")
+    assert MTA == "postfix" or done.returncode == 0
+    for name, before in wanted.items():
+        now = (mta.spool / name).stat()
+        assert (now.st_uid, now.st_mode & 0o777) == (before.st_uid, before.st_mode & 0o777), name
+
+
+def test_upgrade_configuration(mta):
+    assert mta.postfix("upgrade-configuration").returncode == 0
+    assert mta.run("postconf", "-h", "myhostname").stdout == "mail.test.example\n"
+    assert mta.postfix("check").returncode == 0
+
+
+@pytest.mark.root
+@pytest.mark.skipif(MTA == "postfix", reason="Debian's leaves off halfway without its documentation")
+def test_set_permissions_for_another_owner(mta):
+    mta.expected_errors += ["no such user", "attribute name"]
+    mta.postfix("check", check=True)
+    before = (mta.etc / "main.cf").read_text()
+    for word in ("bogus", "=x", "mail_owner=no-such-user"):
+        assert mta.postfix("set-permissions", word).returncode == 1
+        assert (mta.etc / "main.cf").read_text() == before
+    assert mta.postfix("set-permissions", "mail_owner=nobody", "setgid_group=nogroup").returncode == 0
+    assert (mta.spool / "active").stat().st_uid == pwd.getpwnam("nobody").pw_uid
+    assert (mta.spool / "maildrop").stat().st_gid == grp.getgrnam("nogroup").gr_gid
+    assert mta.run("postconf", "-h", "mail_owner", "setgid_group").stdout == "nobody\nnogroup\n"
+    assert mta.postfix("upgrade-configuration", "mail_owner=postfix", "setgid_group=postdrop").returncode == 0
+    assert (mta.etc / "main.cf").read_text() == before

@@ -171,6 +171,20 @@ def test_defer_transports(make_instance, make_sink):
     mta.wait_log(r"to=<b@y\.example>, relay=none, .* dsn=4\.3\.2, status=deferred \(deferred transport\)")
 
 
+def test_deferred_transports_deliver_when_asked(make_instance, make_sink):
+    sink = make_sink()
+    mta = make_instance({"relayhost": sink.nexthop, "defer_transports": "smtp"})
+    mta.start()
+    queue_ids = [send(mta, [f"{name}@y.example"]) for name in "abc"]
+    wait_until(lambda: len(mta.queue_files("deferred")) == 3, what="three deferred messages")
+    mta.run("postqueue", "-i", queue_ids[1], check=True)
+    assert [message.recipients for message in sink.wait_for(1)] == [["b@y.example"]]
+    mta.run("postqueue", "-f", check=True)
+    assert sorted(message.recipients for message in sink.wait_for(3)) == [["a@y.example"], ["b@y.example"], ["c@y.example"]]
+    queue_id = send(mta, ["d@y.example"])
+    mta.wait_log(rf"{queue_id}: to=<d@y\.example>, .* status=deferred \(deferred transport\)")
+
+
 def test_missing_transport(make_instance):
     mta = make_instance({"transport_maps": "static:nowhere:"})
     mta.start()

@@ -113,3 +113,23 @@ def test_nowhere_is_refused_at_the_door(mta, recipient, reply, outcome):
 def test_nowhere_when_taken(careless_mta, recipient, reply, outcome):
     queue_id = send(careless_mta, "", recipient)
     careless_mta.wait_log(rf"{queue_id}: to=<{recipient}>, relay=none, .* {outcome}")
+
+
+def test_a_result_without_a_user_keeps_the_user(make_instance, sinks):
+    """@domain on the right hand side: the same user there, extension and all."""
+    mta = make_instance({
+        "relayhost": sinks["host"].nexthop, "recipient_delimiter": "+", "virtual_alias_domains": "v.example, w.example",
+        "virtual_alias_maps": "inline:{{@v.example=@new.example}, {@w.example=@one.example, two@two.example}, "
+                              "{p@w.example=@p.example}}",
+        "canonical_maps": "inline:{{@old.example=@young.example}}"})
+    mta.start()
+    count = len(sinks["host"].messages)
+    with mta.smtp() as client:
+        client.ehlo()
+        client.transaction("s@old.example", ["any@v.example", "x+y@v.example", '"a b"@v.example', "p+f@w.example",
+                                             "r@old.example"])
+    wait_until(lambda: len(sinks["host"].messages) > count, what="the message")
+    message = sinks["host"].messages[count]
+    assert message.sender == "s@young.example"
+    assert sorted(message.recipients) == ['"a b"@new.example', "any@new.example", "p+f@p.example", "r@young.example",
+                                          "x+y@new.example"]

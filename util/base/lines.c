@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
 
@@ -79,9 +80,23 @@ static void append_physical(struct line_reader *reader)
     text_append_bytes(&reader->line, reader->physical, length);
 }
 
+static bool read_first(struct line_reader *reader)
+{
+    while (reader->holds_next || read_physical(reader)) {
+        reader->holds_next = true;
+        if (!ascii_is_space(reader->physical[0]))
+            return true;
+        reader->physical[strcspn(reader->physical, "\n")] = '\0';
+        log_warning(NULL, "%s, line %d: logical line must not start with whitespace: \"%.100s\"", reader->path,
+                    reader->physical_number, reader->physical);
+        reader->holds_next = false;
+    }
+    return false;
+}
+
 char *line_reader_next(struct line_reader *reader)
 {
-    if (!reader->holds_next && !read_physical(reader))
+    if (!read_first(reader))
         return NULL;
     text_clear(&reader->line);
     append_physical(reader);

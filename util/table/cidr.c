@@ -32,7 +32,9 @@ static struct cidr_pattern *pattern_new(const struct rules *rules, int line, con
         rules_warn(rules, line, "%s: skipping this rule", error.text);
         return NULL;
     }
-    pattern.answer = memory_copy_string(answer);
+    pattern.answer = answer != NULL ? rules_keep_answer(rules, line, answer) : NULL;
+    if (answer != NULL && pattern.answer == NULL)
+        return NULL;
     result = memory_new(sizeof *result);
     *result = pattern;
     return result;
@@ -60,7 +62,7 @@ static void add_if(struct rules *rules, char *rest, int line)
 {
     struct rule rule = {.kind = RULE_IF, .line = line};
 
-    rule.pattern = pattern_new(rules, line, skip_negation(rest, &rule.negative), "");
+    rule.pattern = pattern_new(rules, line, skip_negation(rest, &rule.negative), NULL);
     if (rule.pattern != NULL)
         rules_add(rules, rule);
 }
@@ -96,11 +98,11 @@ static void add_line(struct rules *rules, char *text, int line)
         add_answer(rules, text, line);
 }
 
-void *cidr_open(const char *type_name, const char *name, struct error *error)
+void *cidr_open(const struct table_source *source, struct error *error)
 {
     struct rules *rules = memory_new(sizeof *rules);
 
-    if (rules_load(rules, type_name, name, add_line, error))
+    if (rules_load(rules, source, add_line, error))
         return rules;
     cidr_close(rules);
     return NULL;

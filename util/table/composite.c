@@ -13,10 +13,13 @@ struct composite {
     char **words;
     struct table **tables; /* NULL for randmap */
     size_t count;
+    bool owns_words; /* they are no longer those in names */
 };
 
 static void composite_close(struct composite *composite)
 {
+    for (size_t i = 0; composite->owns_words && i < composite->count; i++)
+        free(composite->words[i]);
     for (size_t i = 0; composite->tables != NULL && i < composite->count; i++)
         table_close(composite->tables[i]);
     free(composite->tables);
@@ -41,28 +44,28 @@ static bool split_words(struct composite *composite)
     return composite->count > 0;
 }
 
-static struct composite *composite_open(const char *type_name, const char *name, const char *wanted,
-                                        struct error *error)
+static struct composite *composite_open(const struct table_source *source, const char *wanted, struct error *error)
 {
     struct composite *composite = memory_new(sizeof *composite);
 
-    composite->names = memory_copy_string(name);
+    composite->names = memory_copy_string(source->name);
     if (split_words(composite))
         return composite;
-    error_set(error, "bad syntax: \"%s:%s\"; need \"%s:{%s...}\"", type_name, name, type_name, wanted);
+    error_set(error, "bad syntax: \"%s:%s\"; need \"%s:{%s...}\"", source->type, source->name, source->type,
+              wanted);
     composite_close(composite);
     return NULL;
 }
 
-static void *tables_open(const char *type_name, const char *name, struct error *error)
+static void *tables_open(const struct table_source *source, struct error *error)
 {
-    struct composite *composite = composite_open(type_name, name, "type:name", error);
+    struct composite *composite = composite_open(source, "type:name", error);
 
     if (composite == NULL)
         return NULL;
     composite->tables = memory_new(composite->count * sizeof *composite->tables);
     for (size_t i = 0; i < composite->count; i++) {
-        composite->tables[i] = table_open_strictly(composite->words[i], error);
+        composite->tables[i] = table_open_part(source, composite->words[i], error);
         if (composite->tables[i] == NULL) {
             composite_close(composite);
             return NULL;
@@ -73,9 +76,9 @@ static void *tables_open(const char *type_name, const char *name, struct error *
 
 /* ---- pipemap: each answer is the next table's key ---- */
 
-void *pipemap_open(const char *type_name, const char *name, struct error *error)
+void *pipemap_open(const struct table_source *source, struct error *error)
 {
-    return tables_open(type_name, name, error);
+    return tables_open(source, error);
 }
 
 enum table_result pipemap_lookup(void *state, const char *key, struct text *result, struct error *error)
@@ -100,9 +103,9 @@ void pipemap_close(void *state)
 
 /* ---- unionmap: all answers, joined by commas ---- */
 
-void *unionmap_open(const char *type_name, const char *name, struct error *error)
+void *unionmap_open(const struct table_source *source, struct error *error)
 {
-    return tables_open(type_name, name, error);
+    return tables_open(source, error);
 }
 
 enum table_result unionmap_lookup(void *state, const char *key, struct text *result, struct error *error)
@@ -130,9 +133,24 @@ void unionmap_close(void *state)
 
 /* ---- randmap: one of its words, by chance ---- */
 
-void *randmap_open(const char *type_name, const char *name, struct error *error)
+void *randmap_open(const struct table_source *source, struct error *error)
 {
-    return composite_open(type_name, name, "value", error);
+    struct composite *composite = composite_open(source, "value", error);
+    bool good = true;
+
+    if (composite == NULL)
+        return NULL;
+    for (size_t i = 0; i < composite->count; i++) {
+        struct text kept = {0};
+
+        good = good && table_source_value(source, composite->words[i], &kept, error);
+        composite->words[i] = text_take(&kept);
+    }
+    composite->owns_words = true;
+    if (good)
+        return composite;
+    composite_close(composite);
+    return NULL;
 }
 
 enum table_result randmap_lookup(void *state, const char *key, struct text *result, struct error *error)
@@ -154,10 +172,9 @@ void randmap_close(void *state)
 
 /* ---- proxy ---- */
 
-void *proxy_open(const char *type_name, const char *name, struct error *error)
+void *proxy_open(const struct table_source *source, struct error *error)
 {
-    (void)type_name;
-    return table_open_strictly(name, error);
+    return table_open_part(source, source->name, error);
 }
 
 enum table_result proxy_lookup(void *state, const char *key, struct text *result, struct error *error)

@@ -4,11 +4,10 @@
 #include "util/base/memory.h"
 #include "util/table/internal.h"
 
-void *environ_open(const char *type_name, const char *name, struct error *error)
+void *environ_open(const struct table_source *source, struct error *error)
 {
-    (void)type_name;
     (void)error;
-    return memory_copy_string(name);
+    return memory_copy_string(source->name);
 }
 
 enum table_result environ_lookup(void *state, const char *key, struct text *result, struct error *error)

@@ -163,8 +163,10 @@ static void add_answer(struct rules *rules, char *text, int line)
         return;
     if (*parsed.rest == '\0')
         rules_warn(rules, line, "no replacement text: using empty string");
-    if (check_answer(rules, line, &parsed, &highest))
+    parsed.rest = rules_keep_answer(rules, line, parsed.rest);
+    if (parsed.rest != NULL && check_answer(rules, line, &parsed, &highest))
         add_expression(rules, RULE_ANSWER, line, &parsed, highest);
+    free(parsed.rest);
 }
 
 static void add_if(struct rules *rules, char *text, int line)
@@ -204,12 +206,13 @@ static void add_line(struct rules *rules, char *text, int line)
         add_answer(rules, text, line);
 }
 
-void *expression_open(const struct expression_engine *engine, const char *name, struct error *error)
+void *expression_open(const struct expression_engine *engine, const struct table_source *source,
+                      struct error *error)
 {
     struct expression_table *table = memory_new(sizeof *table);
 
     table->engine = engine;
-    if (rules_load(&table->rules, engine->type, name, add_line, error))
+    if (rules_load(&table->rules, source, add_line, error))
         return table;
     expression_close(table);
     return NULL;

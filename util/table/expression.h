@@ -36,7 +36,8 @@ struct expression_engine {
 
 extern const struct expression_engine pcre_engine;
 
-void *expression_open(const struct expression_engine *engine, const char *name, struct error *error);
+void *expression_open(const struct expression_engine *engine, const struct table_source *source,
+                      struct error *error);
 void expression_close(void *state);
 enum table_result expression_lookup(void *state, const char *key, struct text *result, struct error *error);
 

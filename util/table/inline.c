@@ -7,9 +7,11 @@
 #include "util/table/names.h"
 
 /* "key=value", or the same in braces, in place. */
-static bool add_pair(struct memory_table *table, char *word, struct error *error)
+static bool add_pair(struct memory_table *table, const struct table_source *source, char *word, struct error *error)
 {
     char *pair = word, *equals, *key;
+    struct text value = {0};
+    bool good;
 
     if (*word == '{' && !braces_open(word, &pair, error))
         return false;
@@ -20,37 +22,42 @@ static bool add_pair(struct memory_table *table, char *word, struct error *error
     key = string_trim(pair);
     if (*key == '\0')
         return error_set(error, "missing attribute name");
-    memory_table_put(table, key, string_trim(equals + 1));
-    return true;
+    good = table_source_value(source, string_trim(equals + 1), &value, error);
+    if (good)
+        memory_table_put(table, key, text_string(&value));
+    text_free(&value);
+    return good;
 }
 
-static bool add_pairs(struct memory_table *table, char *pairs, struct error *error)
+static bool add_pairs(struct memory_table *table, const struct table_source *source, char *pairs,
+                      struct error *error)
 {
     char *word;
 
     while ((word = table_names_next(&pairs)) != NULL)
-        if (!add_pair(table, word, error))
+        if (!add_pair(table, source, word, error))
             return false;
     return map_count(table->texts) > 0 || error_set(error, "bad syntax");
 }
 
-void *inline_open(const char *type_name, const char *name, struct error *error)
+void *inline_open(const struct table_source *source, struct error *error)
 {
     struct memory_table *table = memory_table_new();
     struct error reason;
-    char *copy = memory_copy_string(name), *pairs;
+    char *copy = memory_copy_string(source->name), *pairs;
     bool good = *copy == '{' && braces_open(copy, &pairs, error);
 
     if (!good)
         error_set(error, "bad syntax");
     else
-        good = add_pairs(table, pairs, error);
+        good = add_pairs(table, source, pairs, error);
     free(copy);
     if (good)
         return table;
     memory_table_free(table);
     reason = *error;
-    error_set(error, "%s: \"%s:%s\"; need \"inline:{name=value...}\"", reason.text, type_name, name);
+    error_set(error, "%s: \"%s:%s\"; need \"inline:{name=%s...}\"", reason.text, source->type, source->name,
+              source->files ? "filename" : "value");
     return NULL;
 }
 

@@ -8,21 +8,35 @@
 
 struct table_file; /* the indexed file that a writer makes */
 
+/* What a table is opened from. */
+struct table_source {
+    const char *type, *name;
+    bool files; /* the values are names of files, and become what file_value_encode makes of them */
+};
+
+/* Appends what is kept of a value: itself, or what its files hold. */
+bool table_source_value(const struct table_source *source, const char *value, struct text *kept, struct error *error);
+
+/* A table that is part of another: opened in the same way. */
+struct table *table_open_part(const struct table_source *whole, const char *type_and_name, struct error *error);
+
 /* One row of the registry. Functions that are NULL are not offered. Names are without "type:". */
 struct table_type {
     const char *name;
     bool is_pattern; /* asked with whole keys only */
     bool folds;      /* keys are compared in lower case */
-    void *(*open)(const char *type, const char *name, struct error *error); /* NULL: the error says why */
+    void *(*open)(const struct table_source *source, struct error *error); /* NULL: the error says why */
     enum table_result (*lookup)(void *state, const char *key, struct text *result, struct error *error);
     void (*close)(void *state);
     bool (*changed)(const void *state);
     bool (*walk)(void *state, table_entry_fn *entry, void *context, struct error *error);
+    void (*set_form)(void *state, enum table_form form);
     const struct table_writing *writing;
 };
 
 struct table_writing {
     struct table_file *(*open)(const char *name, enum table_write_mode mode, struct error *error);
+    void (*set_form)(struct table_file *file, enum table_form form);
     bool (*put)(struct table_file *file, const char *key, const char *value, bool overwrite, bool *existed,
                 struct error *error);
     bool (*remove)(struct table_file *file, const char *key, bool *existed, struct error *error);
@@ -33,7 +47,7 @@ struct table_writing {
 extern const struct table_writing lmdb_writing;
 
 #define TABLE_TYPE_FUNCTIONS(type)                                                                                \
-    void *type##_open(const char *type_name, const char *name, struct error *error);                              \
+    void *type##_open(const struct table_source *source, struct error *error);                                    \
     enum table_result type##_lookup(void *state, const char *key, struct text *result, struct error *error);      \
     void type##_close(void *state);
 
@@ -56,6 +70,7 @@ bool cidr_changed(const void *state);
 bool expression_changed(const void *state);
 bool lmdb_changed(const void *state);
 bool texthash_changed(const void *state);
+void lmdb_set_form(void *state, enum table_form form);
 bool lmdb_walk(void *state, table_entry_fn *entry, void *context, struct error *error);
 bool memory_table_walk(void *state, table_entry_fn *entry, void *context, struct error *error);
 

@@ -23,6 +23,7 @@ struct lmdb_table {
     MDB_env *env;
     MDB_dbi dbi;
     int fd; /* the environment's */
+    enum table_form form;
 };
 
 /* How long a lock is waited for; a program that holds it longer is broken. The whole process waits: only Postfix's
@@ -81,6 +82,13 @@ static bool open_dbi(struct lmdb_table *table, struct error *error)
     return lmdb_file_lock(table->fd, F_UNLCK, error) && (status == 0 || error_set(error, "%s", mdb_strerror(status)));
 }
 
+static bool is_empty(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && status.st_size == 0;
+}
+
 /* On failure nothing stays open. */
 static bool open_file(struct lmdb_table *table, struct error *error)
 {
@@ -92,24 +100,28 @@ static bool open_file(struct lmdb_table *table, struct error *error)
     if (status == 0)
         status = mdb_env_get_fd(table->env, &table->fd);
     if (status != 0)
-        error_set(error, "%s", mdb_strerror(status));
+        error_set(error, "%s", is_empty(table->path) ? "the file is empty: run postmap" : mdb_strerror(status));
     else if (fcntl(table->fd, F_SETFD, FD_CLOEXEC) == 0 && open_dbi(table, error))
         return true;
     mdb_env_close(table->env);
     return error_prefix(error, "open database %s: ", table->path);
 }
 
-void *lmdb_open(const char *type_name, const char *name, struct error *error)
+void *lmdb_open(const struct table_source *source, struct error *error)
 {
     struct lmdb_table *table = memory_new(sizeof *table);
 
-    (void)type_name;
-    table->path = memory_format("%s.lmdb", name);
+    table->path = memory_format("%s.lmdb", source->name);
     if (open_file(table, error))
         return table;
     free(table->path);
     free(table);
     return NULL;
+}
+
+void lmdb_set_form(void *state, enum table_form form)
+{
+    ((struct lmdb_table *)state)->form = form;
 }
 
 void lmdb_close(void *state)
@@ -132,7 +144,7 @@ bool lmdb_changed(const void *state)
 /* Takes the new file when there is one within reach; otherwise the old one goes on answering. */
 static void follow_replacement(struct lmdb_table *table)
 {
-    struct lmdb_table fresh = {.path = table->path};
+    struct lmdb_table fresh = {.path = table->path, .form = table->form};
     struct error ignored;
 
     if (!open_file(&fresh, &ignored))
@@ -169,17 +181,17 @@ static size_t length_without_nul(const MDB_val *value)
     return value->mv_size > 0 && bytes[value->mv_size - 1] == '\0' ? value->mv_size - 1 : value->mv_size;
 }
 
-/* With the final NUL as Postfix and we write keys, then without it as other programs may. */
 static int get(struct lmdb_table *table, MDB_txn *transaction, const char *key, MDB_val *value)
 {
-    MDB_val with_nul = {.mv_size = strlen(key) + 1, .mv_data = memory_copy_string(key)};
-    int status = mdb_get(transaction, table->dbi, &with_nul, value);
+    MDB_val stored = {.mv_size = strlen(key) + 1, .mv_data = memory_copy_string(key)};
+    int status = MDB_NOTFOUND;
 
-    if (status == MDB_NOTFOUND && with_nul.mv_size > 1) {
-        with_nul.mv_size--;
-        status = mdb_get(transaction, table->dbi, &with_nul, value);
-    }
-    free(with_nul.mv_data);
+    if (table->form != TABLE_FORM_BARE)
+        status = mdb_get(transaction, table->dbi, &stored, value);
+    stored.mv_size--;
+    if (status == MDB_NOTFOUND && table->form != TABLE_FORM_WITH_NUL && stored.mv_size > 0)
+        status = mdb_get(transaction, table->dbi, &stored, value);
+    free(stored.mv_data);
     /* A key too long for any table is in none. */
     return status == MDB_BAD_VALSIZE ? MDB_NOTFOUND : status;
 }

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "util/base/directory.h"
 #include "util/base/memory.h"
 #include "util/table/internal.h"
 #include "util/table/lmdb_file.h"
@@ -26,6 +27,7 @@ struct table_file {
     MDB_txn *transaction; /* NULL: lost */
     MDB_dbi dbi;
     size_t batched;
+    enum table_form form;
 };
 
 static bool set_failure(struct table_file *file, const char *what, int status, struct error *error)
@@ -47,14 +49,15 @@ static void table_file_free(struct table_file *file)
 }
 
 /* The file that is there now, locked: another writer may have replaced it while its lock was waited for. */
-static bool lock_old(struct table_file *file, struct error *error)
+static bool lock_old(struct table_file *file, bool must_exist, struct error *error)
 {
     struct stat locked, now;
 
     for (;;) {
         file->old_fd = open(file->path, O_RDONLY | O_CLOEXEC);
         if (file->old_fd < 0)
-            return errno == ENOENT || error_set(error, "open database %s: %s", file->path, strerror(errno));
+            return (errno == ENOENT && !must_exist) ||
+                   error_set(error, "open database %s: %s", file->path, strerror(errno));
         if (flock(file->old_fd, LOCK_EX) != 0)
             return error_set(error, "lock %s: %s", file->path, strerror(errno));
         if (fstat(file->old_fd, &locked) == 0 && stat(file->path, &now) == 0 && locked.st_ino == now.st_ino)
@@ -97,7 +100,7 @@ static bool make_temporary(struct table_file *file, enum table_write_mode mode, 
     good = good && fchmod(fd, status.st_mode & 07777) == 0;
     if (!good)
         error_set(error, "create database %s: %s", file->path, strerror(errno));
-    if (good && file->old_fd >= 0 && mode == TABLE_UPDATE)
+    if (good && file->old_fd >= 0 && mode != TABLE_REPLACE)
         good = copy_old(file, fd, error);
     close(fd);
     return good;
@@ -156,7 +159,7 @@ static struct table_file *lmdb_file_open(const char *name, enum table_write_mode
 
     file->path = memory_format("%s.lmdb", name);
     file->old_fd = -1;
-    if (lock_old(file, error) && make_temporary(file, mode, error) && open_temporary(file, error))
+    if (lock_old(file, mode == TABLE_UPDATE_EXISTING, error) && make_temporary(file, mode, error) && open_temporary(file, error))
         return file;
     lmdb_file_abandon(file);
     return NULL;
@@ -171,11 +174,21 @@ static bool prepare(struct table_file *file, size_t entry, struct error *error)
     return file->batched <= BATCH_BYTES || (end_batch(file, error) && begin_batch(file, entry, error));
 }
 
+static void lmdb_file_set_form(struct table_file *file, enum table_form form)
+{
+    file->form = form;
+}
+
+static MDB_val stored(const struct table_file *file, const char *string)
+{
+    return (MDB_val){.mv_size = strlen(string) + (file->form != TABLE_FORM_BARE),
+                     .mv_data = memory_copy_string(string)};
+}
+
 static bool lmdb_file_put(struct table_file *file, const char *key, const char *value, bool overwrite, bool *existed,
                           struct error *error)
 {
-    MDB_val stored_key = {.mv_size = strlen(key) + 1, .mv_data = memory_copy_string(key)};
-    MDB_val stored_value = {.mv_size = strlen(value) + 1, .mv_data = memory_copy_string(value)};
+    MDB_val stored_key = stored(file, key), stored_value = stored(file, value);
     MDB_val old = stored_value;
     char *copy = stored_value.mv_data;
     int status = 0;
@@ -193,12 +206,12 @@ static bool lmdb_file_put(struct table_file *file, const char *key, const char *
 
 static bool lmdb_file_remove(struct table_file *file, const char *key, bool *existed, struct error *error)
 {
-    MDB_val stored_key = {.mv_size = strlen(key) + 1, .mv_data = memory_copy_string(key)};
+    MDB_val stored_key = stored(file, key);
     int status;
     bool good = prepare(file, stored_key.mv_size + ENTRY_OVERHEAD, error);
 
     status = good ? mdb_del(file->transaction, file->dbi, &stored_key, NULL) : 0;
-    if (status == MDB_NOTFOUND && stored_key.mv_size > 1) {
+    if (status == MDB_NOTFOUND && file->form == TABLE_FORM_ANY && stored_key.mv_size > 1) {
         stored_key.mv_size--;
         status = mdb_del(file->transaction, file->dbi, &stored_key, NULL);
     }
@@ -223,20 +236,6 @@ static bool fill_to_last_page(struct table_file *file, int fd)
     return status.st_size >= wanted || ftruncate(fd, wanted) == 0;
 }
 
-/* The rename itself must survive a power cut too. */
-static void sync_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *directory = slash == NULL ? memory_copy_string(".") : memory_copy_bytes(path, (size_t)(slash - path) + 1);
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(directory);
-}
-
 static bool lmdb_file_commit(struct table_file *file, struct error *error)
 {
     int fd;
@@ -250,13 +249,14 @@ static bool lmdb_file_commit(struct table_file *file, struct error *error)
         lmdb_file_abandon(file);
         return false;
     }
-    sync_directory(file->path);
+    directory_sync_of(file->path);
     table_file_free(file);
     return true;
 }
 
 const struct table_writing lmdb_writing = {
     .open = lmdb_file_open,
+    .set_form = lmdb_file_set_form,
     .put = lmdb_file_put,
     .remove = lmdb_file_remove,
     .commit = lmdb_file_commit,

@@ -120,10 +120,9 @@ const struct expression_engine pcre_engine = {
     .match = pcre_match,
 };
 
-void *pcre_open(const char *type_name, const char *name, struct error *error)
+void *pcre_open(const struct table_source *source, struct error *error)
 {
-    (void)type_name;
-    return expression_open(&pcre_engine, name, error);
+    return expression_open(&pcre_engine, source, error);
 }
 
 enum table_result pcre_lookup(void *state, const char *key, struct text *result, struct error *error)

@@ -74,10 +74,9 @@ static const struct expression_engine engine = {
     .match = regexp_match,
 };
 
-void *regexp_open(const char *type_name, const char *name, struct error *error)
+void *regexp_open(const struct table_source *source, struct error *error)
 {
-    (void)type_name;
-    return expression_open(&engine, name, error);
+    return expression_open(&engine, source, error);
 }
 
 enum table_result regexp_lookup(void *state, const char *key, struct text *result, struct error *error)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/base/base64.h"
 #include "util/base/clock.h"
 #include "util/base/list.h"
 #include "util/base/log.h"
@@ -13,13 +14,16 @@
 
 /* Sorted by name. hash and btree are Berkeley DB's names; LMDB serves them, so that a main.cf keeps working. */
 static const struct table_type types[] = {
-    {"btree", FUNCTIONS(lmdb), .folds = true, .changed = lmdb_changed, .walk = lmdb_walk, .writing = &lmdb_writing},
+    {"btree", FUNCTIONS(lmdb), .folds = true, .changed = lmdb_changed, .walk = lmdb_walk,
+     .set_form = lmdb_set_form, .writing = &lmdb_writing},
     {"cidr", FUNCTIONS(cidr), .is_pattern = true, .changed = cidr_changed},
     {"environ", FUNCTIONS(environ)},
     {"fail", FUNCTIONS(fail)},
-    {"hash", FUNCTIONS(lmdb), .folds = true, .changed = lmdb_changed, .walk = lmdb_walk, .writing = &lmdb_writing},
+    {"hash", FUNCTIONS(lmdb), .folds = true, .changed = lmdb_changed, .walk = lmdb_walk,
+     .set_form = lmdb_set_form, .writing = &lmdb_writing},
     {"inline", FUNCTIONS(inline), .folds = true, .walk = memory_table_walk},
-    {"lmdb", FUNCTIONS(lmdb), .folds = true, .changed = lmdb_changed, .walk = lmdb_walk, .writing = &lmdb_writing},
+    {"lmdb", FUNCTIONS(lmdb), .folds = true, .changed = lmdb_changed, .walk = lmdb_walk,
+     .set_form = lmdb_set_form, .writing = &lmdb_writing},
     {"pcre", FUNCTIONS(pcre), .is_pattern = true, .changed = expression_changed},
     {"pipemap", FUNCTIONS(pipemap)},
     {"proxy", FUNCTIONS(proxy)},
@@ -44,7 +48,8 @@ struct table {
     void *state;      /* NULL: it could not be opened */
     struct error reason;
     struct deadline retry;
-    bool exact;
+    bool exact, files;
+    bool decodes; /* answers are base64 of what is asked for */
 };
 
 /* All that this process has open, wherever they belong: the process as a whole is replaced when one changes. */
@@ -81,12 +86,15 @@ static const char *find_colon(const char *type_and_name, struct error *error)
 
 static bool open_state(struct table *table)
 {
-    if (table->type != NULL)
-        table->state = table->type->open(table->type->name, table->name, &table->reason);
+    if (table->type != NULL) {
+        const struct table_source source = {table->type->name, table->name, table->files};
+
+        table->state = table->type->open(&source, &table->reason);
+    }
     return table->state != NULL;
 }
 
-static struct table *table_new(const char *type_and_name, struct error *error)
+static struct table *table_new(const char *type_and_name, bool files, struct error *error)
 {
     const char *colon = find_colon(type_and_name, error);
     size_t length;
@@ -102,6 +110,7 @@ static struct table *table_new(const char *type_and_name, struct error *error)
     if (table->type == NULL)
         error_set(&table->reason, "unsupported dictionary type: %.*s", (int)length, type_and_name);
     table->retry = deadline_in(retry_interval);
+    table->files = files;
     open_state(table);
     list_append(&open_tables, &table->link);
     return table;
@@ -109,16 +118,16 @@ static struct table *table_new(const char *type_and_name, struct error *error)
 
 struct table *table_open(const char *type_and_name, struct error *error)
 {
-    struct table *table = table_new(type_and_name, error);
+    struct table *table = table_new(type_and_name, false, error);
 
     if (table != NULL && table->state == NULL)
         log_error(NULL, "%s", table->reason.text);
     return table;
 }
 
-struct table *table_open_strictly(const char *type_and_name, struct error *error)
+static struct table *open_strictly(const char *type_and_name, bool files, struct error *error)
 {
-    struct table *table = table_new(type_and_name, error);
+    struct table *table = table_new(type_and_name, files, error);
 
     if (table != NULL && table->state == NULL) {
         error_set(error, "%s", table->reason.text);
@@ -126,6 +135,25 @@ struct table *table_open_strictly(const char *type_and_name, struct error *error
         return NULL;
     }
     return table;
+}
+
+struct table *table_open_strictly(const char *type_and_name, struct error *error)
+{
+    return open_strictly(type_and_name, false, error);
+}
+
+struct table *table_open_files(const char *type_and_name, struct error *error)
+{
+    struct table *table = open_strictly(type_and_name, true, error);
+
+    if (table != NULL)
+        table->decodes = true;
+    return table;
+}
+
+struct table *table_open_part(const struct table_source *whole, const char *type_and_name, struct error *error)
+{
+    return open_strictly(type_and_name, whole->files, error);
 }
 
 void table_close(struct table *table)
@@ -171,6 +199,12 @@ void table_set_exact(struct table *table, bool exact)
     table->exact = exact;
 }
 
+void table_set_form(struct table *table, enum table_form form)
+{
+    if (table->state != NULL && table->type->set_form != NULL)
+        table->type->set_form(table->state, form);
+}
+
 /* ---- lookups ---- */
 
 /* What was missing at start may have been made since; a process in its sandbox keeps failing, and says so. */
@@ -182,14 +216,30 @@ static bool reopen(struct table *table)
     return open_state(table);
 }
 
-static enum table_result ask_folded(struct table *table, const char *key, struct text *result, struct error *error)
+static enum table_result ask(struct table *table, const char *key, struct text *result, struct error *error)
 {
-    char *folded = memory_copy_string(key);
+    char *folded;
     enum table_result answer;
 
+    if (!table->type->folds || table->exact)
+        return table->type->lookup(table->state, key, result, error);
+    folded = memory_copy_string(key);
     ascii_lower_string(folded);
     answer = table->type->lookup(table->state, folded, result, error);
     free(folded);
+    return answer;
+}
+
+static enum table_result ask_decoded(struct table *table, const char *key, struct text *result, struct error *error)
+{
+    struct text encoded = {0};
+    enum table_result answer = ask(table, key, &encoded, error);
+
+    if (answer == TABLE_FOUND && !base64_decode(text_string(&encoded), result)) {
+        error_set(error, "key %s: malformed BASE64 value: %.30s", key, text_string(&encoded));
+        answer = TABLE_ERROR;
+    }
+    text_free(&encoded);
     return answer;
 }
 
@@ -201,13 +251,13 @@ enum table_result table_lookup(struct table *table, const char *key, struct text
     text_clear(result);
     if (table->state == NULL && !reopen(table))
         log_warning(NULL, "%s is unavailable. %s", table->full_name, table->reason.text);
-    else if (table->type->folds && !table->exact)
-        answer = ask_folded(table, key, result, &reason);
+    else if (table->decodes)
+        answer = ask_decoded(table, key, result, &reason);
     else
-        answer = table->type->lookup(table->state, key, result, &reason);
+        answer = ask(table, key, result, &reason);
     if (answer == TABLE_ERROR) {
         if (table->state != NULL)
-            log_warning(NULL, "%s: %s", table->full_name, reason.text);
+            log_warning(NULL, "%s%s: %s", table->decodes ? "table " : "", table->full_name, reason.text);
         text_clear(result);
         error_set(error, "%s: table lookup problem", table->full_name);
     }
@@ -225,10 +275,29 @@ bool table_walk(struct table *table, table_entry_fn *entry, void *context, struc
 
 /* ---- writing ---- */
 
+bool table_is_indexed(const char *type_and_name)
+{
+    const struct table_type *type = find_type(type_and_name, strcspn(type_and_name, ":"));
+
+    return type != NULL && type->writing != NULL;
+}
+
 struct table_writer {
     const struct table_writing *writing;
     struct table_file *file;
 };
+
+static void complain_of_type(const char *type_and_name, int length, bool known, enum table_write_mode mode,
+                             struct error *error)
+{
+    if (!known)
+        error_set(error, "unsupported dictionary type: %.*s", length, type_and_name);
+    else if (mode != TABLE_UPDATE_EXISTING)
+        error_set(error, "unsupported dictionary type: %.*s does not support bulk-mode creation.", length,
+                  type_and_name);
+    else
+        error_set(error, "%s map requires O_RDONLY access mode", type_and_name);
+}
 
 struct table_writer *table_writer_open(const char *type_and_name, enum table_write_mode mode, struct error *error)
 {
@@ -241,8 +310,7 @@ struct table_writer *table_writer_open(const char *type_and_name, enum table_wri
         return NULL;
     type = find_type(type_and_name, (size_t)(colon - type_and_name));
     if (type == NULL || type->writing == NULL) {
-        error_set(error, "unsupported dictionary type: %.*s%s", (int)(colon - type_and_name), type_and_name,
-                  type != NULL ? " does not support bulk-mode creation." : "");
+        complain_of_type(type_and_name, (int)(colon - type_and_name), type != NULL, mode, error);
         return NULL;
     }
     file = type->writing->open(colon + 1, mode, error);
@@ -252,6 +320,11 @@ struct table_writer *table_writer_open(const char *type_and_name, enum table_wri
     writer->writing = type->writing;
     writer->file = file;
     return writer;
+}
+
+void table_writer_set_form(struct table_writer *writer, enum table_form form)
+{
+    writer->writing->set_form(writer->file, form);
 }
 
 bool table_writer_put(struct table_writer *writer, const char *key, const char *value,

@@ -21,6 +21,18 @@ void rules_warn(const struct rules *rules, int line, const char *format, ...)
     text_free(&message);
 }
 
+char *rules_keep_answer(const struct rules *rules, int line, const char *answer)
+{
+    const struct table_source source = {rules->type, rules->name, rules->files};
+    struct text kept = {0};
+    struct error error;
+
+    if (table_source_value(&source, answer, &kept, &error))
+        return text_take(&kept);
+    rules_warn(rules, line, "%s: skipping this rule", error.text);
+    return NULL;
+}
+
 void rules_add(struct rules *rules, struct rule rule)
 {
     rules->rules = memory_resize(rules->rules, (rules->count + 1) * sizeof *rules->rules);
@@ -121,11 +133,12 @@ static bool load_inline(struct rules *rules, rule_line_fn *add_line, struct erro
     return good || error_prefix(error, "%s map: ", rules->type);
 }
 
-bool rules_load(struct rules *rules, const char *type, const char *name, rule_line_fn *add_line, struct error *error)
+bool rules_load(struct rules *rules, const struct table_source *source, rule_line_fn *add_line, struct error *error)
 {
-    rules->type = type;
-    rules->name = memory_copy_string(name);
-    return *name == '{' ? load_inline(rules, add_line, error) : load_file(rules, add_line, error);
+    rules->type = source->type;
+    rules->name = memory_copy_string(source->name);
+    rules->files = source->files;
+    return *rules->name == '{' ? load_inline(rules, add_line, error) : load_file(rules, add_line, error);
 }
 
 void rules_free(struct rules *rules, void (*free_pattern)(void *))

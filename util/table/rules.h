@@ -23,6 +23,7 @@ struct rule {
 struct rules {
     const char *type; /* "cidr" */
     char *name;       /* the file, or the rules themselves */
+    bool files;       /* answers are names of files */
     struct rule *rules;
     size_t count;
     struct file_mark source;
@@ -34,10 +35,12 @@ typedef void rule_line_fn(struct rules *rules, char *text, int line);
 typedef bool rule_match_fn(void *context, const struct rule *rule, const char *key);
 
 /* Reads all lines. False: the source cannot be read. */
-bool rules_load(struct rules *rules, const char *type, const char *name, rule_line_fn *add_line, struct error *error);
+bool rules_load(struct rules *rules, const struct table_source *source, rule_line_fn *add_line, struct error *error);
 /* The rules' patterns are freed by free_pattern. */
 void rules_free(struct rules *rules, void (*free_pattern)(void *));
 
+/* What is kept of an answer (the caller frees). NULL: its files cannot be read, and a warning has said so. */
+char *rules_keep_answer(const struct rules *rules, int line, const char *answer);
 void rules_add(struct rules *rules, struct rule rule);
 void rules_warn(const struct rules *rules, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* How many IFs are still open. */

@@ -4,19 +4,18 @@
 #include "util/base/memory.h"
 #include "util/table/internal.h"
 
-void *static_open(const char *type_name, const char *name, struct error *error)
+void *static_open(const struct table_source *source, struct error *error)
 {
-    char *copy = memory_copy_string(name), *answer = copy;
+    char *copy = memory_copy_string(source->name), *answer = copy;
+    struct text kept = {0};
+    bool good = false;
 
-    (void)type_name;
-    if (*copy == '{' && !braces_open(copy, &answer, error)) {
+    if (*copy == '{' && !braces_open(copy, &answer, error))
         error_prefix(error, "bad static:name syntax: ");
-        free(copy);
-        return NULL;
-    }
-    answer = memory_copy_string(answer);
+    else
+        good = table_source_value(source, answer, &kept, error);
     free(copy);
-    return answer;
+    return good ? text_take(&kept) : NULL;
 }
 
 enum table_result static_lookup(void *state, const char *key, struct text *result, struct error *error)

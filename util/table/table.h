@@ -22,6 +22,10 @@ struct table; /* an open table */
 struct table *table_open(const char *type_and_name, struct error *error);
 /* For commands, which have someone to tell: NULL also when the table cannot be opened; logs no error. */
 struct table *table_open_strictly(const char *type_and_name, struct error *error);
+/* The same, of a table whose values are files: lookups answer with what the files held when the table was made or
+ * opened, NULs and all. In an indexed file (postmap -F) they are in base64; other types name the files. A value that
+ * is no base64 is logged and answers TABLE_ERROR. table_walk shows base64. */
+struct table *table_open_files(const char *type_and_name, struct error *error);
 void table_close(struct table *table);
 const char *table_name(const struct table *table); /* "lmdb:/etc/postfix/transport" */
 
@@ -31,6 +35,14 @@ enum table_result table_lookup(struct table *table, const char *key, struct text
 
 /* postmap -f: keys are not folded. */
 void table_set_exact(struct table *table, bool exact);
+
+/* Keys and values of indexed files end with a NUL that is part of them, or do not: NIS's way, and some programs'. */
+enum table_form {
+    TABLE_FORM_ANY,      /* found and deleted either way, with NULs if both are there; stored with them */
+    TABLE_FORM_WITH_NUL, /* postmap -N */
+    TABLE_FORM_BARE,     /* postmap -n */
+};
+void table_set_form(struct table *table, enum table_form form);
 
 /* Pattern tables (regexp, pcre, cidr) are asked with the whole key only: no parent domains, no @domain. */
 bool table_is_pattern(const struct table *table);
@@ -58,13 +70,21 @@ enum table_result table_list_lookup_at(struct table_list *list, size_t index, co
 size_t table_list_count(const struct table_list *list);
 struct table *table_list_at(const struct table_list *list, size_t index);
 
+/* Is it of a type that postmap makes (from the text file behind the colon)? */
+bool table_is_indexed(const char *type_and_name);
+
 /* postmap: makes or changes the indexed file behind type:name. Keys are stored as given. The new file takes the
  * old one's place at commit, complete and on disk; with its mode and owner, or, a first time, as umask says. */
-enum table_write_mode { TABLE_REPLACE, TABLE_UPDATE };
+enum table_write_mode {
+    TABLE_REPLACE,
+    TABLE_UPDATE,
+    TABLE_UPDATE_EXISTING, /* fails where there is no table */
+};
 enum table_duplicate { TABLE_DUPLICATE_WARN, TABLE_DUPLICATE_IGNORE, TABLE_DUPLICATE_REPLACE };
 struct table_writer;
 
 struct table_writer *table_writer_open(const char *type_and_name, enum table_write_mode mode, struct error *error);
+void table_writer_set_form(struct table_writer *writer, enum table_form form);
 bool table_writer_put(struct table_writer *writer, const char *key, const char *value,
                       enum table_duplicate duplicates, bool *was_duplicate, struct error *error);
 bool table_writer_delete(struct table_writer *writer, const char *key, bool *existed, struct error *error);

@@ -73,13 +73,13 @@ struct unix_table {
     offload_fn *ask;
 };
 
-void *unix_open(const char *type_name, const char *name, struct error *error)
+void *unix_open(const struct table_source *source, struct error *error)
 {
     struct unix_table *table;
-    bool is_passwd = string_equal(name, "passwd.byname");
+    bool is_passwd = string_equal(source->name, "passwd.byname");
 
-    if (!is_passwd && !string_equal(name, "group.byname")) {
-        error_set(error, "unknown table: %s:%s", type_name, name);
+    if (!is_passwd && !string_equal(source->name, "group.byname")) {
+        error_set(error, "unknown table: %s:%s", source->type, source->name);
         return NULL;
     }
     table = memory_new(sizeof *table);

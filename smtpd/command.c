@@ -99,12 +99,6 @@ static void run_etrn(struct smtp_session *session, const char *arguments)
     }
 }
 
-static void run_not_implemented(struct smtp_session *session, const char *arguments)
-{
-    (void)arguments;
-    smtpd_reply(session, "502 5.5.1 Error: command not implemented");
-}
-
 static void run_auth(struct smtp_session *session, const char *arguments)
 {
     (void)arguments;
@@ -128,7 +122,7 @@ const struct command smtpd_commands[] = {
     {"EHLO", COMMAND_LAST, smtpd_ehlo},
     {"XCLIENT", COMMAND_LAST, run_unauthorized},
     {"XFORWARD", COMMAND_LAST, run_unauthorized},
-    {"STARTTLS", COMMAND_LAST, run_not_implemented},
+    {"STARTTLS", COMMAND_LAST, smtpd_starttls},
     {"AUTH", COMMAND_LAST, run_auth},
     {"MAIL", 0, smtpd_mail},
     {"RCPT", 0, smtpd_rcpt},

@@ -31,10 +31,11 @@ enum ehlo_keyword {
     EHLO_DSN = 64,
     EHLO_SMTPUTF8 = 128,
     EHLO_CHUNKING = 256,
+    EHLO_STARTTLS = 1024,
     EHLO_SILENT = 512, /* silent-discard: do not log that keywords were left out */
 };
 unsigned ehlo_keywords_parse(const char *names);
 
-command_fn smtpd_helo, smtpd_ehlo, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat;
+command_fn smtpd_helo, smtpd_ehlo, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat, smtpd_starttls;
 
 #endif

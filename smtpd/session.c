@@ -231,7 +231,7 @@ static void tell_timeout(struct smtp_session *session)
     static const char format[] = "421 4.4.2 %s Error: timeout exceeded\r\n";
     const char *line = arena_format(session->arena, format, session->smtpd->mail->myhostname);
 
-    if (stream_status(session->stream) == STREAM_TIMEOUT)
+    if (stream_status(session->stream) == STREAM_TIMEOUT && !stream_has_transport(session->stream))
         (void)!send(stream_fd(session->stream), line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

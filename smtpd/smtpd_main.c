@@ -8,6 +8,7 @@
 static const struct parameter parameters[] = {
 #define PARAMETER(...) PARAMETER_ROW(struct smtpd_config, __VA_ARGS__)
 #include "smtpd/smtpd.def"
+#include "smtpd/tls.def"
 #undef PARAMETER
 };
 

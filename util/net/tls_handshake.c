@@ -1,0 +1,257 @@
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/base/log.h"
+#include "util/base/memory.h"
+#include "util/net/tls_internal.h"
+
+/* ---- the name that a client asks for ---- */
+
+/* The host name of a server_name extension (RFC 6066 section 3): a list of one entry of type 0. */
+static char *read_server_name(SSL *ssl)
+{
+    const unsigned char *bytes;
+    size_t length, name_length;
+
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &length) != 1 || length < 5)
+        return NULL;
+    name_length = (size_t)bytes[3] << 8 | bytes[4];
+    if (bytes[2] != TLSEXT_NAMETYPE_host_name || name_length + 5 != length || name_length == 0 || name_length > 255 ||
+        memchr(bytes + 5, '\0', name_length) != NULL)
+        return NULL;
+    return memory_copy_bytes((const char *)bytes + 5, name_length);
+}
+
+/* The lookup may have to wait, which OpenSSL's callbacks cannot: the handshake is left here and taken up again. */
+static int client_hello(SSL *ssl, int *alert, void *argument)
+{
+    struct tls *tls = SSL_get_app_data(ssl);
+
+    (void)alert, (void)argument;
+    if (tls->asked_name != NULL || tls->name_served)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    tls->asked_name = read_server_name(ssl);
+    return tls->asked_name != NULL ? SSL_CLIENT_HELLO_RETRY : SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* Without this the extension is not acknowledged. */
+static int acknowledge_name(SSL *ssl, int *alert, void *argument)
+{
+    struct tls *tls = SSL_get_app_data(ssl);
+
+    (void)alert, (void)argument;
+    return tls->name_served ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+static bool choose_credentials(struct tls *tls, struct error *error)
+{
+    const struct tls_handshake *handshake = tls->handshake;
+    struct tls_credentials *chosen;
+    bool refuse = false;
+
+    chosen = handshake->sni(handshake->sni_context, tls->asked_name, &refuse);
+    if (refuse)
+        return error_set(error, "no certificate for the name that the client asked for");
+    tls->name_served = chosen != NULL;
+    return chosen == NULL || tls_credentials_use(chosen, tls->ssl, error);
+}
+
+/* ---- the connection ---- */
+
+static void set_protocols(SSL *ssl, const struct tls_protocols *protocols)
+{
+    static const struct {
+        int version;
+        uint64_t option;
+    } exclusions[] = {
+        {SSL3_VERSION, SSL_OP_NO_SSLv3},     {TLS1_VERSION, SSL_OP_NO_TLSv1},     {TLS1_1_VERSION, SSL_OP_NO_TLSv1_1},
+        {TLS1_2_VERSION, SSL_OP_NO_TLSv1_2}, {TLS1_3_VERSION, SSL_OP_NO_TLSv1_3},
+    };
+
+    if (protocols->least != 0)
+        SSL_set_min_proto_version(ssl, protocols->least);
+    if (protocols->most != 0)
+        SSL_set_max_proto_version(ssl, protocols->most);
+    for (size_t i = 0; i < sizeof exclusions / sizeof *exclusions; i++)
+        if ((protocols->excluded & 1u << (exclusions[i].version - 0x0300)) != 0)
+            SSL_set_options(ssl, exclusions[i].option);
+}
+
+static struct tls *tls_new(struct tls_context *context, struct stream *stream, const struct tls_handshake *handshake)
+{
+    struct tls *tls = memory_new(sizeof *tls);
+    BIO *bio;
+
+    tls->ssl = SSL_new(context->ssl);
+    if (tls->ssl == NULL)
+        die("OpenSSL: no memory for a connection");
+    tls->stream = stream;
+    tls->context = context;
+    tls->handshake = handshake;
+    tls->peer = memory_copy_string(handshake->peer);
+    tls->log_level = handshake->log_level;
+    tls->new_session = handshake->new_session;
+    tls->session_context = handshake->session_context;
+    SSL_set_app_data(tls->ssl, tls);
+    bio = tls_socket_new(tls);
+    SSL_set_bio(tls->ssl, bio, bio);
+    set_protocols(tls->ssl, &handshake->protocols);
+    return tls;
+}
+
+static bool set_ciphers(struct tls *tls, struct error *error)
+{
+    const char *ciphers = tls->handshake->ciphers;
+
+    if (ciphers == NULL)
+        return true;
+    if (tls->log_level >= TLS_LOG_STEPS)
+        log_info(NULL, "%s: TLS cipher list \"%s\"", tls->peer, ciphers);
+    return SSL_set_cipher_list(tls->ssl, ciphers) == 1 || tls_error_take(error, ciphers);
+}
+
+static bool prepare_server(struct tls *tls, struct error *error)
+{
+    const struct tls_context *context = tls->context;
+
+    SSL_set_accept_state(tls->ssl);
+    if (tls->handshake->sni != NULL) {
+        SSL_CTX_set_client_hello_cb(context->ssl, client_hello, NULL);
+        SSL_CTX_set_tlsext_servername_callback(context->ssl, acknowledge_name);
+    }
+    return context->credentials == NULL || tls_credentials_use(context->credentials, tls->ssl, error);
+}
+
+static bool resume(struct tls *tls)
+{
+    const unsigned char *bytes = tls->handshake->session;
+    SSL_SESSION *session;
+
+    if (bytes == NULL)
+        return true;
+    session = d2i_SSL_SESSION(NULL, &bytes, (long)tls->handshake->session_length);
+    if (session != NULL)
+        SSL_set_session(tls->ssl, session);
+    SSL_SESSION_free(session);
+    ERR_clear_error(); /* one that is not understood is not resumed */
+    return true;
+}
+
+static bool prepare_client(struct tls *tls, struct error *error)
+{
+    const struct tls_handshake *handshake = tls->handshake;
+
+    SSL_set_connect_state(tls->ssl);
+    if (handshake->server_name != NULL && SSL_set_tlsext_host_name(tls->ssl, handshake->server_name) != 1)
+        return tls_error_take(error, "server name");
+    if (tls->context->credentials != NULL && !tls_credentials_use(tls->context->credentials, tls->ssl, error))
+        return false;
+    return resume(tls);
+}
+
+/* ---- the handshake ---- */
+
+static enum tls_result wait_for_peer(struct tls *tls, bool for_reading)
+{
+    enum stream_status status;
+
+    if (for_reading && tls_socket_used_up(tls)) {
+        if (deadline_passed(tls->handshake->deadline))
+            return TLS_TIMEOUT;
+        return task_sleep(0) == WAIT_READY ? TLS_OK : TLS_CANCELLED;
+    }
+    status = stream_wait(tls->stream, for_reading, tls->handshake->deadline);
+    return status == STREAM_OK ? TLS_OK : status == STREAM_TIMEOUT ? TLS_TIMEOUT : TLS_CANCELLED;
+}
+
+/* What the handshake needs to go on; TLS_OK: try again. */
+static enum tls_result go_on(struct tls *tls, int result, int saved_errno, struct error *error)
+{
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ: return wait_for_peer(tls, true);
+    case SSL_ERROR_WANT_WRITE: return wait_for_peer(tls, false);
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB: return choose_credentials(tls, error) ? TLS_OK : TLS_FAILED;
+    case SSL_ERROR_ZERO_RETURN: return TLS_LOST;
+    case SSL_ERROR_SYSCALL:
+        if (saved_errno == 0 || saved_errno == ECONNRESET || saved_errno == EPIPE)
+            return TLS_LOST;
+        error_set(error, "%s", strerror(saved_errno));
+        return TLS_FAILED;
+    default:
+        tls_error_take(error, "handshake failed");
+        return TLS_FAILED;
+    }
+}
+
+static enum tls_result shake_hands(struct tls *tls, struct error *error)
+{
+    for (;;) {
+        enum tls_result next;
+        int result;
+
+        ERR_clear_error();
+        errno = 0;
+        result = SSL_do_handshake(tls->ssl);
+        if (result == 1)
+            return TLS_OK;
+        next = go_on(tls, result, errno, error);
+        if (next != TLS_OK)
+            return next;
+    }
+}
+
+static enum tls_result end_badly(struct tls *tls, enum tls_result result)
+{
+    static const enum stream_status statuses[] = {
+        [TLS_TIMEOUT] = STREAM_TIMEOUT,
+        [TLS_LOST] = STREAM_EOF,
+        [TLS_FAILED] = STREAM_FAILED,
+        [TLS_CANCELLED] = STREAM_CANCELLED,
+    };
+
+    tls->broken = true;
+    if (stream_status(tls->stream) == STREAM_OK)
+        stream_fail(tls->stream, statuses[result], result == TLS_TIMEOUT ? ETIMEDOUT : EPROTO);
+    tls->handshake = NULL;
+    return result;
+}
+
+static enum tls_result run(struct tls *tls, struct arena *arena, struct tls_peer *peer, struct error *error)
+{
+    struct stream *stream = tls->stream;
+    enum tls_result result = TLS_FAILED;
+
+    error_set(error, "handshake failed");
+    if (stream_flush(stream) != STREAM_OK)
+        result = TLS_LOST;
+    stream_set_transport(stream, &tls_transport, tls);
+    if (result == TLS_LOST)
+        return end_badly(tls, result);
+    tls_trace_begin(tls);
+    if (set_ciphers(tls, error) && tls_verify_begin(tls, error) &&
+        (tls->context->server ? prepare_server(tls, error) : prepare_client(tls, error)))
+        result = shake_hands(tls, error);
+    if (result != TLS_OK)
+        return end_badly(tls, result);
+    tls->established = true;
+    tls_peer_describe(tls, arena, peer);
+    tls_trace_peer(tls, peer);
+    tls->handshake = NULL;
+    tls->context = NULL;
+    return TLS_OK;
+}
+
+enum tls_result tls_accept(struct tls_context *context, struct stream *stream, const struct tls_handshake *handshake,
+                           struct arena *arena, struct tls_peer *peer, struct error *error)
+{
+    return run(tls_new(context, stream, handshake), arena, peer, error);
+}
+
+enum tls_result tls_connect(struct tls_context *context, struct stream *stream, const struct tls_handshake *handshake,
+                            struct arena *arena, struct tls_peer *peer, struct error *error)
+{
+    return run(tls_new(context, stream, handshake), arena, peer, error);
+}

@@ -1,0 +1,80 @@
+/* What the sources of TLS share, with OpenSSL in sight. */
+#ifndef UTIL_NET_TLS_INTERNAL_H
+#define UTIL_NET_TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+
+#include "util/net/tls.h"
+
+struct tls_credential {
+    EVP_PKEY *key;
+    X509 *certificate;
+    STACK_OF(X509) *chain; /* its issuers, may be empty */
+};
+
+struct tls_credentials {
+    struct tls_credential *items;
+    size_t count;
+    long references;
+};
+
+struct tls_context {
+    SSL_CTX *ssl;
+    struct tls_credentials *credentials; /* NULL: none */
+    struct tls_tickets *tickets;
+    bool server;
+    char *digest;
+    bool legacy_key_fingerprints;
+};
+
+/* One connection; the transport's state. */
+struct tls {
+    SSL *ssl;
+    struct stream *stream;
+    const struct tls_context *context;       /* while the handshake lasts */
+    const struct tls_handshake *handshake;   /* the same */
+    char *peer;                              /* "name[address]", when something may be logged later */
+    int log_level;
+    bool established, broken;
+    char *asked_name;           /* what SNI asked for */
+    bool name_served;           /* and there were credentials for it */
+    size_t quota;               /* bytes that may come in before the loop has its turn: tls_socket.c */
+    unsigned idle_turns;        /* in which nothing came of them */
+    tls_session_fn *new_session;
+    void *session_context;
+};
+
+/* ---- tls_error.c ---- */
+/* Takes OpenSSL's queue: "error:0A00010B:SSL routines::wrong version number:../ssl/record/ssl3_record.c:350:". Returns
+ * false. what is for an empty queue. */
+bool tls_error_take(struct error *error, const char *what);
+
+/* ---- tls_socket.c ---- */
+/* A BIO over the stream's descriptor that never waits. What one peer sends without an end, handshake after handshake or
+ * alert after alert, is taken in portions. */
+BIO *tls_socket_new(struct tls *tls);
+/* After SSL said that it wants to read: true when only the portion was used up and there may be more. */
+bool tls_socket_used_up(struct tls *tls);
+extern const struct stream_transport tls_transport;
+
+/* ---- tls_credentials.c ---- */
+bool tls_credentials_use(const struct tls_credentials *credentials, SSL *ssl, struct error *error);
+
+/* ---- tls_ticket.c ---- */
+void tls_tickets_attach(struct tls_tickets *tickets, SSL_CTX *context);
+
+/* ---- tls_peer.c ---- */
+void tls_peer_describe(struct tls *tls, struct arena *arena, struct tls_peer *peer);
+
+/* ---- tls_trace.c: what log levels 2 to 4 show ---- */
+void tls_trace_begin(struct tls *tls);
+void tls_trace_certificate(const struct tls *tls, const X509_STORE_CTX *verification, int good);
+void tls_trace_peer(const struct tls *tls, const struct tls_peer *peer);
+
+/* ---- tls_verify.c ---- */
+/* How the peer's certificate is looked at, before the handshake. */
+bool tls_verify_begin(struct tls *tls, struct error *error);
+/* And what came of it. */
+void tls_verify_end(struct tls *tls, struct arena *arena, struct tls_peer *peer);
+
+#endif

@@ -8,6 +8,7 @@ typedef void command_fn(struct smtp_session *session, const char *arguments);
 
 enum command_flag {
     COMMAND_LAST = 1,  /* a client must wait for the answer (RFC 2920 section 3.1) */
+    COMMAND_TLS = 4,   /* not before STARTTLS, when the security level is encrypt */
     COMMAND_JUNK = 2,  /* leads to nothing: smtpd_junk_command_limit */
 };
 

@@ -70,8 +70,8 @@ enum tls_log_level { TLS_LOG_NONE, TLS_LOG_SUMMARY, TLS_LOG_STEPS, TLS_LOG_DUMP_
 enum tls_ask { TLS_ASK_NOT, TLS_ASK, TLS_REQUIRE };
 
 /* The server's answer to the name that a client asks for (SNI); runs in the handshake's task and may wait. NULL: the
- * context's own credentials. *refuse: this name is not served (fatal alert unrecognized_name). The result is borrowed
- * until the handshake has begun to use it: it takes a reference. */
+ * context's own credentials; or, with *refuse, none at all: it cannot be known (a fatal alert, internal_error). The
+ * result is borrowed until the next call: OpenSSL takes its own references. */
 typedef struct tls_credentials *tls_sni_fn(void *context, const char *name, bool *refuse);
 
 /* A client's session that may be resumed later, as bytes; called any time while the connection lasts. */

@@ -2,12 +2,10 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/net/tls_internal.h"
 
@@ -228,25 +226,7 @@ bool tls_credentials_use(const struct tls_credentials *credentials, SSL *ssl, st
     return true;
 }
 
-/* ---- secrets and digests ---- */
-
-void tls_secret_clear(void *bytes, size_t length)
-{
-    OPENSSL_cleanse(bytes, length);
-}
-
-void tls_secret_free(struct text *secret)
-{
-    if (secret->data != NULL)
-        OPENSSL_cleanse(secret->data, secret->capacity);
-    text_free(secret);
-}
-
-void tls_random(void *bytes, size_t length)
-{
-    if (RAND_priv_bytes(bytes, (int)length) != 1)
-        die("no random bytes are to be had");
-}
+/* ---- digests ---- */
 
 bool tls_digest_exists(const char *name)
 {

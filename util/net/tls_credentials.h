@@ -28,12 +28,6 @@ bool tls_credentials_add_pair(struct tls_credentials *credentials, const struct 
                               const char *certificates_name, const struct text *key, const char *key_name,
                               struct error *error);
 
-/* Clears and frees text that held a key. */
-void tls_secret_free(struct text *secret);
-void tls_secret_clear(void *bytes, size_t length);
-/* Random bytes for keys. */
-void tls_random(void *bytes, size_t length);
-
 /* The digests that fingerprints may be in: "sha256", "sha1", "md5" and what else OpenSSL has. */
 bool tls_digest_exists(const char *name);
 /* The fingerprint of bytes: "AB:CD:EF". False: no such digest. */

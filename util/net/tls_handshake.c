@@ -30,8 +30,12 @@ static int client_hello(SSL *ssl, int *alert, void *argument)
 {
     struct tls *tls = SSL_get_app_data(ssl);
 
-    (void)alert, (void)argument;
-    if (tls->asked_name != NULL || tls->name_served)
+    (void)argument;
+    if (tls->refused) {
+        *alert = SSL_AD_INTERNAL_ERROR;
+        return SSL_CLIENT_HELLO_ERROR;
+    }
+    if (tls->asked_name != NULL)
         return SSL_CLIENT_HELLO_SUCCESS;
     tls->asked_name = read_server_name(ssl);
     return tls->asked_name != NULL ? SSL_CLIENT_HELLO_RETRY : SSL_CLIENT_HELLO_SUCCESS;
@@ -46,15 +50,12 @@ static int acknowledge_name(SSL *ssl, int *alert, void *argument)
     return tls->name_served ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* With `refused` the handshake goes on to its alert. */
 static bool choose_credentials(struct tls *tls, struct error *error)
 {
     const struct tls_handshake *handshake = tls->handshake;
-    struct tls_credentials *chosen;
-    bool refuse = false;
+    struct tls_credentials *chosen = handshake->sni(handshake->sni_context, tls->asked_name, &tls->refused);
 
-    chosen = handshake->sni(handshake->sni_context, tls->asked_name, &refuse);
-    if (refuse)
-        return error_set(error, "no certificate for the name that the client asked for");
     tls->name_served = chosen != NULL;
     return chosen == NULL || tls_credentials_use(chosen, tls->ssl, error);
 }

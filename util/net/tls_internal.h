@@ -38,6 +38,7 @@ struct tls {
     bool established, broken;
     char *asked_name;           /* what SNI asked for */
     bool name_served;           /* and there were credentials for it */
+    bool refused;               /* they could not be had */
     size_t quota;               /* bytes that may come in before the loop has its turn: tls_socket.c */
     unsigned idle_turns;        /* in which nothing came of them */
     tls_session_fn *new_session;

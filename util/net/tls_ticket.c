@@ -72,12 +72,12 @@ bool tls_tickets_missed(struct tls_tickets *tickets)
     return missed;
 }
 
-void tls_ticket_key_make(struct tls_ticket_key *key, duration lifetime)
+void tls_ticket_key_make(struct tls_ticket_key *key, duration period, duration lifetime)
 {
-    tls_random(key->name, sizeof key->name);
-    tls_random(key->cipher, sizeof key->cipher);
-    tls_random(key->mac, sizeof key->mac);
-    key->encrypt_until = clock_wall() + lifetime;
+    if (RAND_bytes(key->name, sizeof key->name) != 1 || RAND_priv_bytes(key->cipher, sizeof key->cipher) != 1 ||
+        RAND_priv_bytes(key->mac, sizeof key->mac) != 1)
+        die("no random bytes are to be had");
+    key->encrypt_until = clock_wall() + period;
     key->decrypt_until = key->encrypt_until + lifetime;
 }
 

@@ -12,7 +12,7 @@
 #include "util/base/clock.h"
 #include "util/base/error.h"
 
-enum { TLS_TICKET_NAME_SIZE = 16, TLS_TICKET_KEY_SIZE = 32, TLS_TICKET_KEYS = 2 };
+enum { TLS_TICKET_NAME_SIZE = 16, TLS_TICKET_KEY_SIZE = 32, TLS_TICKET_KEYS = 4 };
 
 struct tls_ticket_key {
     unsigned char name[TLS_TICKET_NAME_SIZE];
@@ -34,7 +34,7 @@ bool tls_tickets_current(const struct tls_tickets *tickets);
 /* A ticket came with a key that nobody knows: perhaps a newer one. Tells once each time. */
 bool tls_tickets_missed(struct tls_tickets *tickets);
 
-/* A new key, good for making tickets for `lifetime` from now, and for reading them for twice that. */
-void tls_ticket_key_make(struct tls_ticket_key *key, duration lifetime);
+/* A new key: tickets are made with it for `period` from now, and taken for `lifetime` after that. */
+void tls_ticket_key_make(struct tls_ticket_key *key, duration period, duration lifetime);
 
 #endif

@@ -1,4 +1,5 @@
-#include "smtpd/restriction.h"
+#include "smtpd/restriction_functions.h"
+#include "util/net/tls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,16 @@ static const char *table_row_name(enum restriction_list_kind kind)
     }
 }
 
+/* One that cannot be read is answered with 451, as a word that is no restriction is. */
+static bool read_certificate_table(struct restriction *item, struct error *error)
+{
+    if (restriction_read_certificate_table(item, item->argument, error))
+        return true;
+    log_warning(NULL, "%s: %s", item->name, error->text);
+    item->row = NULL;
+    return true;
+}
+
 /* table: the argument, when a bare type:table stands in the list. */
 static bool read_argument(struct restriction *item, const char *table, char **cursor, struct error *error)
 {
@@ -60,8 +71,10 @@ static bool read_argument(struct restriction *item, const char *table, char **cu
     word = table != NULL ? table : string_next_word_grouped(cursor, " \t\r\n,");
     if (word == NULL)
         return error_set(error, "restriction %s needs an argument: \"%s %s\"", item->name, item->name,
-                         item->row->argument == ARGUMENT_TABLE ? "type:table" : "value");
+                         item->row->argument == ARGUMENT_WORD ? "value" : "type:table");
     item->argument = memory_copy_string(word);
+    if (item->row->argument == ARGUMENT_CERTIFICATE_TABLE)
+        return read_certificate_table(item, error);
     if (item->row->argument == ARGUMENT_TABLE)
         item->tables = table_list_open(word, error);
     return item->row->argument != ARGUMENT_TABLE || item->tables != NULL;
@@ -304,6 +317,7 @@ const char *judge_class(enum restriction_list_kind kind)
     case DATA_RESTRICTIONS: return "Data command";
     case END_OF_DATA_RESTRICTIONS: return "End-of-data";
     case ETRN_RESTRICTIONS: return "Etrn command";
+    case CLIENT_CERTIFICATE: return "Client certificate";
     default: return "Recipient address";
     }
 }
@@ -320,6 +334,7 @@ const char *judge_subject(const struct judge *judge, enum restriction_list_kind 
     case RECIPIENT_RESTRICTIONS: subject = judge_recipient(judge); break;
     case DATA_RESTRICTIONS: subject = "DATA"; break;
     case END_OF_DATA_RESTRICTIONS: subject = "END-OF-MESSAGE"; break;
+    case CLIENT_CERTIFICATE: subject = session->tls->subject_cn; break;
     default: break;
     }
     return arena_format(judge->arena, "<%s>", subject != NULL ? subject : session->client.identity);

@@ -10,7 +10,7 @@ static enum judgement run_permit(struct judge *judge, const struct restriction *
     return JUDGE_PERMIT;
 }
 
-/* Without AUTH and STARTTLS nobody has logged in, and nobody has shown a certificate. */
+/* Without AUTH nobody has logged in. */
 static enum judgement run_permit_authenticated(struct judge *judge, const struct restriction *restriction)
 {
     (void)judge, (void)restriction;
@@ -122,14 +122,15 @@ static const struct restriction_row rows[] = {
     {"permit_mynetworks", ARGUMENT_NONE, false, run_permit_mynetworks},
     {"permit_inet_interfaces", ARGUMENT_NONE, false, run_permit_inet_interfaces},
     {"permit_sasl_authenticated", ARGUMENT_NONE, false, run_permit_authenticated},
-    {"permit_tls_clientcerts", ARGUMENT_NONE, false, run_permit_authenticated},
-    {"permit_tls_all_clientcerts", ARGUMENT_NONE, false, run_permit_authenticated},
+    {"permit_tls_clientcerts", ARGUMENT_NONE, false, restriction_permit_tls_clientcerts},
+    {"permit_tls_all_clientcerts", ARGUMENT_NONE, false, restriction_permit_tls_all_clientcerts},
     {"reject_unauth_pipelining", ARGUMENT_NONE, false, run_reject_unauth_pipelining},
     {"reject_multi_recipient_bounce", ARGUMENT_NONE, false, run_reject_multi_recipient_bounce},
 
     {"check_client_access", ARGUMENT_TABLE, false, restriction_check_client_access},
     {"check_address_map", ARGUMENT_TABLE, false, restriction_check_address_map},
     {"check_reverse_client_hostname_access", ARGUMENT_TABLE, false, restriction_check_reverse_client_access},
+    {"check_ccert_access", ARGUMENT_CERTIFICATE_TABLE, false, restriction_check_ccert_access},
     {"check_helo_access", ARGUMENT_TABLE, false, restriction_check_helo_access},
     {"check_sender_access", ARGUMENT_TABLE, false, restriction_check_sender_access},
     {"check_recipient_access", ARGUMENT_TABLE, false, restriction_check_recipient_access},

@@ -43,6 +43,7 @@ enum restriction_list_kind {
     ETRN_RESTRICTIONS,
     LOCAL_REWRITE_CLIENTS, /* local_header_rewrite_clients: a permit means local */
     RESTRICTION_LIST_KINDS,
+    CLIENT_CERTIFICATE, /* no list's: what check_ccert_access is about */
 };
 
 enum recipient_map { LOCAL_RECIPIENTS, ALIAS_RECIPIENTS, MAILBOX_RECIPIENTS, RELAY_RECIPIENTS, CANONICAL_RECIPIENTS,

@@ -64,8 +64,8 @@ static void log_success(const struct smtp_session *session)
     const struct tls_peer *peer = session->tls;
     const struct smtpd_config *config = session->smtpd->config;
 
-    if (peer->certificate && peer->trust < TLS_TRUSTED &&
-        (config->smtpd_tls_loglevel >= TLS_LOG_STEPS || session->smtpd->tls->ask == TLS_REQUIRE))
+    if (peer->certificate && peer->trust < TLS_TRUSTED && session->smtpd->tls->ask == TLS_REQUIRE &&
+        config->smtpd_tls_loglevel >= TLS_LOG_SUMMARY)
         log_info(NULL, "certificate verification failed for %s: %s", session->client.identity, peer->verify_error);
     if (config->smtpd_tls_loglevel >= TLS_LOG_SUMMARY)
         log_info(NULL, "%s TLS connection established from %s%s%s: %s%s%s", peer->trust_word, session->client.identity,

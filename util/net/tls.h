@@ -31,6 +31,7 @@ struct tls_settings {
     bool default_ca;               /* the system's as well */
     int verify_depth;              /* intermediate certificates */
     const char *digest;            /* of fingerprints: "sha256" */
+    const char *dane_digests;      /* client: tls_dane_digests, "sha512 sha256", the strongest first; NULL: no DANE */
     bool legacy_key_fingerprints;  /* tls_legacy_public_key_fingerprints */
     /* Key exchange. */
     const char *curves;        /* names between blanks: "X25519 prime256v1"; "" OpenSSL's own choice */
@@ -92,7 +93,8 @@ struct tls_handshake {
     /* Client. */
     const char *server_name;       /* SNI; NULL: none is sent */
     const struct tls_match *match; /* who the server has to be; NULL: anybody */
-    const void *session;           /* resumed if the server agrees; NULL: none */
+    const void *session;           /* resumed if the server agrees; NULL: none. It must have been made under the same match:
+                                    * who the server is was looked at then. Put all of it into the key of a cache */
     size_t session_length;
     tls_session_fn *new_session; /* NULL: none is kept */
     void *session_context;

@@ -259,6 +259,30 @@ static void set_sessions(struct tls_context *context, const struct tls_settings 
     tls_tickets_attach(settings->tickets, ssl);
 }
 
+/* ---- DANE ---- */
+
+/* The matching types of TLSA records, the strongest first (RFC 7671 section 9); one that is not named is not used. */
+static bool set_dane(SSL_CTX *ssl, const char *digests, struct error *error)
+{
+    static const struct {
+        const char *name;
+        uint8_t matching_type;
+    } types[] = {{"sha256", 1}, {"sha512", 2}};
+    uint8_t rank = 200;
+    char *copy, *cursor, *word;
+    bool good = SSL_CTX_dane_enable(ssl) > 0;
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        SSL_CTX_dane_mtype_set(ssl, NULL, types[i].matching_type, 0);
+    copy = cursor = memory_copy_string(digests);
+    while ((word = string_next_word(&cursor, " \t\r\n,:")) != NULL)
+        for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+            if (string_equal_ignore_case(word, types[i].name))
+                good = SSL_CTX_dane_mtype_set(ssl, EVP_get_digestbyname(word), types[i].matching_type, rank--) > 0 && good;
+    free(copy);
+    return good || tls_error_take(error, "DANE");
+}
+
 /* ---- contexts ---- */
 
 struct tls_context *tls_context_new(const struct tls_settings *settings, struct error *error)
@@ -274,7 +298,8 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     } else if (!tls_digest_exists(settings->digest)) {
         error_set(error, "digest algorithm \"%s\" not found", settings->digest);
     } else if (set_options(context->ssl, settings, error) && set_groups(context->ssl, settings, error) &&
-               set_trust(context->ssl, settings, error)) {
+               set_trust(context->ssl, settings, error) &&
+               (settings->dane_digests == NULL || set_dane(context->ssl, settings->dane_digests, error))) {
         if (settings->server)
             set_dh(context->ssl, settings->dh_file);
         set_sessions(context, settings);

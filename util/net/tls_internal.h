@@ -36,6 +36,7 @@ struct tls {
     char *peer;                              /* "name[address]", when something may be logged later */
     int log_level;
     bool established, broken;
+    bool by_ticket; /* the session is resumed by a ticket */
     char *asked_name;           /* what SNI asked for */
     bool name_served;           /* and there were credentials for it */
     bool refused;               /* they could not be had */
@@ -71,6 +72,10 @@ void tls_peer_describe(struct tls *tls, struct arena *arena, struct tls_peer *pe
 void tls_trace_begin(struct tls *tls);
 void tls_trace_certificate(const struct tls *tls, const X509_STORE_CTX *verification, int good);
 void tls_trace_peer(const struct tls *tls, const struct tls_peer *peer);
+
+/* Bytes as they travel, encrypted from the handshake on: during it from level 3 on, always from level 4 on. What was
+ * decrypted is never shown: it may hold passwords. */
+void tls_trace_bytes(const struct tls *tls, const char *what, const void *bytes, int length, int result);
 
 /* ---- tls_verify.c ---- */
 /* How the peer's certificate is looked at, before the handshake. */

@@ -20,7 +20,8 @@ enum tls_match_by {
     TLS_MATCH_TRUST,       /* no name is looked at; a trusted chain makes it trusted, none makes it untrusted */
     TLS_MATCH_NAMES,       /* a trusted chain, and one of names */
     TLS_MATCH_FINGERPRINT, /* the certificate or its key has one of fingerprints; no chain is looked at */
-    TLS_MATCH_DANE,        /* a TLSA record, as RFC 7672 says; names are for usage 2 */
+    TLS_MATCH_DANE,        /* a TLSA record, as RFC 7672 says; names are for usage 2. Without a usable record there is no
+                            * handshake: ask tls_tlsa_usable before */
 };
 
 struct tls_match {
@@ -30,7 +31,6 @@ struct tls_match {
     const char *const *fingerprints; /* "AB:CD:..." in the context's digest, any case. NULL ends */
     const struct tls_tlsa *tlsa;
     size_t tlsa_count;
-    const char *digests;          /* tls_dane_digests: "sha512 sha256", the strongest first */
     const char *const *anchors;   /* PEM texts that are trusted in place of the CAs: tafile=. NULL: none; NULL ends */
 };
 

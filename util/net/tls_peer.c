@@ -126,10 +126,13 @@ static const char *signature_name(EVP_PKEY *key, int type)
     }
 }
 
+/* A resumed session has no signature: what kind the key makes is all there is to say. */
 static void append_signature(struct text *text, const char *side, EVP_PKEY *key, int type, int digest)
 {
-    if (key == NULL || type == NID_undef)
+    if (key == NULL)
         return;
+    if (type == NID_undef)
+        type = EVP_PKEY_is_a(key, "RSA") ? EVP_PKEY_RSA_PSS : EVP_PKEY_get_base_id(key);
     text_append_format(text, " %s-signature ", side);
     append_key(text, key, signature_name(key, type));
     if (digest != NID_undef)

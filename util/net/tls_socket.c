@@ -29,6 +29,7 @@ static int socket_read(BIO *bio, char *bytes, int length)
     while (got < 0 && errno == EINTR);
     if (got < 0 && errno == EAGAIN)
         BIO_set_retry_read(bio);
+    tls_trace_bytes(tls, "read from", bytes, length, (int)got);
     if (got > 0)
         tls->quota = (size_t)got < tls->quota ? tls->quota - (size_t)got : 0;
     return (int)got;
@@ -45,6 +46,7 @@ static int socket_write(BIO *bio, const char *bytes, int length)
     while (done < 0 && errno == EINTR);
     if (done < 0 && errno == EAGAIN)
         BIO_set_retry_write(bio);
+    tls_trace_bytes(tls, "write to", bytes, length, (int)done);
     return (int)done;
 }
 

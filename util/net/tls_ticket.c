@@ -133,8 +133,8 @@ static int take_ticket(struct tls_tickets *tickets, struct tls *tls, const unsig
     if (tls->log_level >= TLS_LOG_STEPS)
         log_info(NULL, "%s: Decrypting session ticket, key expiration: %lld", tls->peer,
                  (long long)(key->encrypt_until / SECONDS));
-    /* TLS 1.3 makes a new ticket each time; before, one only for a key that is about to go. */
-    return SSL_version(tls->ssl) == TLS1_3_VERSION || key != &tickets->keys[0] ? 2 : 1;
+    tls->by_ticket = true;
+    return key == &tickets->keys[0] ? 1 : 2; /* 2: gets another, with the newest key */
 }
 
 static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,

@@ -1,5 +1,6 @@
 /* What smtpd_tls_loglevel and smtp_tls_loglevel 2 to 4 show. */
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/base/log.h"
@@ -29,6 +30,38 @@ void tls_trace_begin(struct tls *tls)
         SSL_set_info_callback(tls->ssl, show_step);
 }
 
+/* "0010 0a 0b ...|..  ........ ........", sixteen bytes a line. */
+static void show_line(const unsigned char *bytes, int offset, int count)
+{
+    char line[80];
+    int at = snprintf(line, sizeof line, "%04x ", offset);
+
+    for (int i = 0; i < 16; i++)
+        at += i < count ? snprintf(line + at, sizeof line - (size_t)at, "%02x%c", bytes[i], i == 7 && count > 8 ? '|' : ' ')
+                        : snprintf(line + at, sizeof line - (size_t)at, "   ");
+    line[at++] = ' ';
+    for (int i = 0; i < count; i++) {
+        if (i == 8)
+            line[at++] = ' ';
+        line[at++] = ascii_is_printable((char)bytes[i]) ? (char)bytes[i] : '.';
+    }
+    line[at] = '\0';
+    log_info(NULL, "%s", line);
+}
+
+void tls_trace_bytes(const struct tls *tls, const char *what, const void *bytes, int length, int result)
+{
+    if (tls->log_level < (tls->established ? TLS_LOG_DUMP_ALL : TLS_LOG_DUMP_HANDSHAKE))
+        return;
+    if (result <= 0) {
+        log_info(NULL, "%s %s (%d bytes => %d)", what, tls->peer, length, result);
+        return;
+    }
+    log_info(NULL, "%s %s (%d bytes => %d (0x%x))", what, tls->peer, length, result, (unsigned)result);
+    for (int offset = 0; offset < result; offset += 16)
+        show_line((const unsigned char *)bytes + offset, offset, result - offset < 16 ? result - offset : 16);
+}
+
 void tls_trace_certificate(const struct tls *tls, const X509_STORE_CTX *verification, int good)
 {
     X509 *certificate = X509_STORE_CTX_get_current_cert((X509_STORE_CTX *)verification);
@@ -47,7 +80,7 @@ void tls_trace_peer(const struct tls *tls, const struct tls_peer *peer)
     if (tls->log_level < TLS_LOG_STEPS)
         return;
     if (peer->resumed)
-        log_info(NULL, "%s: Reusing old session", tls->peer);
+        log_info(NULL, "%s: Reusing old session%s", tls->peer, tls->by_ticket ? " (RFC 5077 session ticket)" : "");
     if (!peer->certificate)
         return;
     log_info(NULL, "subject=%s", peer->subject);

@@ -9,6 +9,7 @@
 
 struct postmap {
     bool incremental;  /* -i */
+    bool files;        /* -F: values name files, whose contents count */
     bool exact;        /* -f: keys are not folded */
     bool keep_root;    /* -o */
     bool default_mode; /* -p */
@@ -24,6 +25,9 @@ bool postmap_query_stdin(const struct postmap *postmap, char *const *tables);
 bool postmap_query_message(const struct postmap *postmap, const struct mime_limits *limits, char *const *tables);
 bool postmap_delete(const struct postmap *postmap, const char *table, const char *key);
 bool postmap_delete_stdin(const struct postmap *postmap, char *const *tables);
+/* -F. Values as a table has them: files named, encoded; and back. In tables that are not indexed names may still stand. */
+bool postmap_encode_files(const char *names, struct text *encoded, struct error *error);
+bool postmap_decode_files(const char *value, struct text *contents, struct error *error);
 void postmap_list(const struct postmap *postmap, const char *table);
 
 /* Tables that are opened when they are first needed. */

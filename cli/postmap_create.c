@@ -45,15 +45,30 @@ static void put(const struct postmap *postmap, const char *table, struct table_w
         log_warning(NULL, "%s: duplicate entry: \"%s\"", table, key);
 }
 
+static void put_files(const struct postmap *postmap, const char *table, struct table_writer *writer, char *key,
+                      const char *names, const char *path, int line)
+{
+    struct text encoded = {0};
+    struct error error;
+
+    if (postmap_encode_files(names, &encoded, &error))
+        put(postmap, table, writer, key, encoded.data);
+    else
+        log_warning(NULL, "%s, line %d: %s: skipping this entry", path, line, error.text);
+    text_wipe(&encoded);
+}
+
 static void put_line(const struct postmap *postmap, const char *table, struct table_writer *writer, char *text,
                      const char *path, int line)
 {
-    char *key, *value;
+    char *key, *value = NULL;
 
     if (postmap->check_utf8 && !string_valid_utf8(text, strlen(text)))
         log_warning(NULL, "%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", path, line,
                     string_printable(text, false));
-    else if (table_entry_split(text, path, line, "", &key, &value))
+    else if (table_entry_split(text, path, line, "", &key, &value) && postmap->files)
+        put_files(postmap, table, writer, key, value, path, line);
+    else if (value != NULL)
         put(postmap, table, writer, key, value);
 }
 

@@ -39,7 +39,8 @@ static void take_flag(struct request *request, int option)
         request->postmap.exact = true;
         break;
     case 'F':
-        die("-F: values made of files are not supported yet");
+        request->postmap.files = true;
+        break;
     case 'i':
         request->postmap.incremental = true;
         break;

@@ -1,4 +1,5 @@
 /* postmap -q and -s. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,17 @@ static bool acceptable(const struct postmap *postmap, const char *name, const ch
     return false;
 }
 
+static void decode(const char *table, const char *key, struct text *value)
+{
+    struct text contents = {0};
+    struct error error;
+
+    if (!postmap_decode_files(text_string(value), &contents, &error))
+        die("table %s: key %s: malformed BASE64 value, and no names of files: %s", table, key, error.text);
+    text_wipe(value);
+    *value = contents;
+}
+
 static bool ask(const struct postmap *postmap, struct table *table, const char *key, struct text *result)
 {
     const char *name = table_name(table);
@@ -46,6 +58,8 @@ static bool ask(const struct postmap *postmap, struct table *table, const char *
         log_warning(NULL, "table %s: key %s: empty string result is not allowed", name, key);
         log_warning(NULL, "table %s should return NO RESULT in case of NOT FOUND", name);
     }
+    if (answer == TABLE_FOUND && postmap->files)
+        decode(name, key, result);
     return answer == TABLE_FOUND;
 }
 
@@ -123,8 +137,14 @@ bool postmap_query_stdin(const struct postmap *postmap, char *const *names)
 
 static void print_entry(void *context, const char *key, const char *value)
 {
-    (void)context;
-    printf("%s\t%s\n", key, value);
+    const struct postmap *postmap = context;
+    struct text text = {0};
+
+    text_append(&text, value);
+    if (postmap->files)
+        decode("listed", key, &text);
+    printf("%s\t%s\n", key, text_string(&text));
+    text_wipe(&text);
 }
 
 void postmap_list(const struct postmap *postmap, const char *name)
@@ -132,7 +152,7 @@ void postmap_list(const struct postmap *postmap, const char *name)
     struct table *table = open_table(postmap, name);
     struct error error;
 
-    if (!table_walk(table, print_entry, NULL, &error))
+    if (!table_walk(table, print_entry, (void *)(uintptr_t)postmap, &error))
         die("%s", error.text);
     table_close(table);
 }

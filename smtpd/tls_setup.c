@@ -17,7 +17,6 @@ static const struct {
     {"none", SMTPD_TLS_NONE, false},        {"may", SMTPD_TLS_MAY, false},
     {"encrypt", SMTPD_TLS_ENCRYPT, false},  {"fingerprint", SMTPD_TLS_ENCRYPT, true},
     {"verify", SMTPD_TLS_ENCRYPT, true},    {"secure", SMTPD_TLS_ENCRYPT, true},
-    {"dane", SMTPD_TLS_ENCRYPT, true},      {"dane-only", SMTPD_TLS_ENCRYPT, true},
 };
 
 static bool level_by_name(const char *name, enum smtpd_tls_level *level, struct error *error)
@@ -175,10 +174,11 @@ bool smtpd_tls_setup(struct smtpd *smtpd, struct error *error)
     smtpd->tls->relay_clientcerts = table_list_open(smtpd->config->relay_clientcerts, error);
     if (smtpd->tls->relay_clientcerts == NULL)
         return error_prefix(error, "relay_clientcerts: ");
-    parameters = mail_tls_start(smtpd->environment->config, error);
-    if (parameters == NULL || !open_keys(smtpd, parameters, error) || !read_level(smtpd, parameters, error))
+    parameters = mail_tls_parameters(smtpd->environment->config, error);
+    if (parameters == NULL || !open_keys(smtpd, parameters, error))
         return false;
-    if (!make_context(smtpd, parameters, &trouble))
+    if (!mail_tls_library(parameters, &trouble) || !read_level(smtpd, parameters, &trouble) ||
+        !make_context(smtpd, parameters, &trouble))
         log_warning(NULL, "%s: disabling TLS support", trouble.text);
     smtpd_tls_ready(smtpd->tls);
     return true;

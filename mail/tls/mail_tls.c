@@ -10,13 +10,16 @@ static const struct parameter parameters[] = {
 
 static const struct parameter_set tls_parameter_set = PARAMETER_SET(parameters, struct tls_parameters);
 
-const struct tls_parameters *mail_tls_start(const struct config *config, struct error *error)
+const struct tls_parameters *mail_tls_parameters(const struct config *config, struct error *error)
 {
     struct tls_parameters *filled = memory_new(sizeof *filled);
 
-    if (!config_fill(config, &tls_parameter_set, filled, error))
-        return NULL;
-    return tls_library_start(filled->tls_config_file, filled->tls_config_name, error) ? filled : NULL;
+    return config_fill(config, &tls_parameter_set, filled, error) ? filled : NULL;
+}
+
+bool mail_tls_library(const struct tls_parameters *from, struct error *error)
+{
+    return tls_library_start(from->tls_config_file, from->tls_config_name, error);
 }
 
 void mail_tls_settings(const struct tls_parameters *from, struct tls_settings *settings)

@@ -12,8 +12,10 @@ struct tls_parameters {
 #undef PARAMETER
 };
 
-/* Reads the parameters and starts OpenSSL as they say; lives as long as the process. NULL: see error. */
-const struct tls_parameters *mail_tls_start(const struct config *config, struct error *error);
+/* Reads the parameters; they live as long as the process. NULL: see error. */
+const struct tls_parameters *mail_tls_parameters(const struct config *config, struct error *error);
+/* Starts OpenSSL as they say: once, before anything else of util/net/tls. False: no TLS. */
+bool mail_tls_library(const struct tls_parameters *parameters, struct error *error);
 
 /* The part of the settings that all uses share; the rest is the caller's. */
 void mail_tls_settings(const struct tls_parameters *parameters, struct tls_settings *settings);

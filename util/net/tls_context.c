@@ -142,7 +142,8 @@ static void append_known_groups(struct text *list, SSL_CTX *ssl, const char *nam
         if (SSL_CTX_set1_groups_list(ssl, word) == 1)
             text_append_format(list, "%s%s", list->length > 0 ? ":" : "", word);
         else
-            ERR_clear_error();
+            log_warning(NULL, "ignoring unknown key exchange group \"%s\"", word);
+        ERR_clear_error();
     }
     free(copy);
 }

@@ -87,6 +87,7 @@ static bool certificate_accepted(struct smtp_session *session)
     if (complaint == NULL)
         return true;
     log_info(&session->log, "abort: TLS from %s: %s", session->client.identity, complaint);
+    stream_fill(session->stream, 1); /* it reads the answer to its next command */
     smtpd_reply(session, "421 4.7.1 %s Error: %s", session->smtpd->mail->myhostname, complaint);
     session->failed = false; /* STARTTLS itself went well */
     return false;
@@ -132,6 +133,8 @@ bool smtpd_tls_begin(struct smtp_session *session)
     if (result != TLS_OK) {
         log_failure(session, result, &error);
         session->failed = session->closing = true;
+        if (result != TLS_CANCELLED)
+            stream_fail(session->stream, STREAM_EOF, 0); /* for the log a connection that was lost, whatever the reason */
         return false;
     }
     session->tls = peer;

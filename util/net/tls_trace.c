@@ -57,7 +57,7 @@ void tls_trace_bytes(const struct tls *tls, const char *what, const void *bytes,
         log_info(NULL, "%s %s (%d bytes => %d)", what, tls->peer, length, result);
         return;
     }
-    log_info(NULL, "%s %s (%d bytes => %d (0x%x))", what, tls->peer, length, result, (unsigned)result);
+    log_info(NULL, "%s %s (%d bytes => %d (0x%X))", what, tls->peer, length, result, (unsigned)result);
     for (int offset = 0; offset < result; offset += 16)
         show_line((const unsigned char *)bytes + offset, offset, result - offset < 16 ? result - offset : 16);
 }

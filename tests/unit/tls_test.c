@@ -207,6 +207,26 @@ static void agreed(void **state)
     assert_false(both->server.peer.asked);
 }
 
+/* Both sides come to the same, and to something else the next time where the connection itself is bound. */
+static void channel_bindings(void **state)
+{
+    struct both *both = *state;
+    struct tls_peer before;
+
+    for (int version = 0x0303; version <= 0x0304; version++) {
+        both->client_side.handshake.protocols = (struct tls_protocols){.most = version};
+        assert_met(both);
+        before = both->server.peer;
+        assert_int_equal(before.exporter_length, TLS_EXPORTER_SIZE);
+        assert_memory_equal(before.exporter, both->client_side.peer.exporter, TLS_EXPORTER_SIZE);
+        assert_int_equal(before.end_point_length, 32);
+        assert_memory_equal(before.end_point, both->client_side.peer.end_point, 32);
+        assert_met(both);
+        assert_memory_not_equal(before.exporter, both->client_side.peer.exporter, TLS_EXPORTER_SIZE);
+        assert_memory_equal(before.end_point, both->client_side.peer.end_point, 32);
+    }
+}
+
 static void older_protocol(void **state)
 {
     struct both *both = *state;
@@ -641,6 +661,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(agreed, begin, end),
+        cmocka_unit_test_setup_teardown(channel_bindings, begin, end),
         cmocka_unit_test_setup_teardown(older_protocol, begin, end),
         cmocka_unit_test_setup_teardown(no_common_protocol, begin, end),
         cmocka_unit_test_setup_teardown(client_certificates, begin, end),

@@ -115,6 +115,8 @@ enum tls_trust {
     TLS_VERIFIED, /* it is who handshake.match asked for */
 };
 
+enum { TLS_BINDING_SIZE = 64, TLS_EXPORTER_SIZE = 32 };
+
 /* What was agreed. Strings belong to the arena that was given; "" where there is nothing to say. */
 struct tls_peer {
     enum tls_trust trust;
@@ -133,6 +135,11 @@ struct tls_peer {
     const char *subject_cn, *issuer_cn; /* common names, as checked (no NUL, no control character), "" when there is none */
     const char *certificate_fingerprint, *key_fingerprint; /* "AB:CD:...", in settings.digest */
     const char *server_name; /* server: what SNI asked for and was served; client: what was sent */
+    /* Channel bindings for SASL (RFC 5802); length 0: there is none of that type. */
+    unsigned char end_point[TLS_BINDING_SIZE]; /* "tls-server-end-point", RFC 5929 */
+    size_t end_point_length;
+    unsigned char exporter[TLS_EXPORTER_SIZE]; /* "tls-exporter", RFC 9266 */
+    size_t exporter_length;
     const char *matched;     /* client: the name or record that made it verified */
 };
 

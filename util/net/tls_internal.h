@@ -68,6 +68,9 @@ void tls_tickets_attach(struct tls_tickets *tickets, SSL_CTX *context);
 /* ---- tls_peer.c ---- */
 void tls_peer_describe(struct tls *tls, struct arena *arena, struct tls_peer *peer);
 
+/* ---- tls_binding.c ---- */
+void tls_bind(const struct tls *tls, struct tls_peer *peer);
+
 /* ---- tls_trace.c: what log levels 2 to 4 show ---- */
 void tls_trace_begin(struct tls *tls);
 void tls_trace_certificate(const struct tls *tls, const X509_STORE_CTX *verification, int good);

@@ -10,7 +10,7 @@
 
 /* So much may come in without a byte of use in it before the others have their turn, and so many turns of that are
  * too many: renegotiation, key updates, empty records, alerts. */
-enum { QUOTA = 64 * 1024, IDLE_TURNS = 16 };
+enum { QUOTA = 16 * 1024, IDLE_TURNS = 16 };
 
 /* ---- the BIO ---- */
 

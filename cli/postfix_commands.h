@@ -11,6 +11,7 @@ struct postfix_command {
     const char *directory; /* of the configuration, absolute */
     struct config *config;
     struct mail_config mail;
+    char **arguments; /* behind the command's name; NULL ends */
 };
 
 int postfix_start(struct postfix_command *command);
@@ -24,6 +25,7 @@ int postfix_check(struct postfix_command *command);
 int postfix_set_permissions(struct postfix_command *command);
 int postfix_upgrade_configuration(struct postfix_command *command);
 int postfix_logrotate(struct postfix_command *command);
+int postfix_tls(struct postfix_command *command);
 
 /* ---- postfix_check.c ---- */
 /* Logs what is wrong with the configuration; false when the system could not work with it. */

@@ -15,7 +15,7 @@ static const char usage[] = "usage: postfix tls status (or enable-client, enable
 
 /* ---- is anything set? ---- */
 
-/* smtp_tls_*, smtp_use_tls, smtp_enforce_tls and the like. */
+/* smtp_tls_*, smtp_use_tls, smtp_enforce_tls and the like; how much is logged says nothing. */
 static bool is_about_tls(const char *name, const char *side)
 {
     size_t length = strlen(side);
@@ -23,7 +23,8 @@ static bool is_about_tls(const char *name, const char *side)
     if (strncmp(name, side, length) != 0 || name[length] != '_')
         return false;
     name += length + 1;
-    return string_starts(name, "tls_") || string_starts(name, "use_tls") || string_starts(name, "enforce_tls");
+    return strcmp(name, "tls_loglevel") != 0 &&
+           (string_starts(name, "tls_") || string_starts(name, "use_tls") || string_starts(name, "enforce_tls"));
 }
 
 static bool all_default(const struct postfix_command *command, const char *side)
@@ -57,7 +58,7 @@ static void say_reload(void)
     log_info(NULL, "if you want the new settings to take effect immediately.");
 }
 
-/* With -r, tls_random_source too: names without a type are devices. */
+/* With -r, tls_random_source too. */
 static void set(const struct postfix_command *command, const char *source, const char *const *settings, size_t count)
 {
     char **requests = memory_new((count + 2) * sizeof *requests);
@@ -65,7 +66,7 @@ static void set(const struct postfix_command *command, const char *source, const
     for (size_t i = 0; i < count; i++)
         requests[i] = memory_copy_string(settings[i]);
     if (source != NULL)
-        requests[count++] = memory_format("tls_random_source=%s%s", strchr(source, ':') != NULL ? "" : "dev:", source);
+        requests[count++] = memory_format("tls_random_source=%s", source);
     postconf_edit_main_cf(command->directory, EDIT_SET, requests);
     for (size_t i = 0; i < count; i++)
         free(requests[i]);

@@ -35,15 +35,15 @@ def test_nothing_is_set_at_first(mta):
     tls(mta, "all-default-server")
 
 
-@pytest.mark.parametrize("name", ["smtpd_tls_loglevel", "smtpd_tls_cert_file", "smtpd_tls_security_level"])
+@pytest.mark.parametrize("name", ["smtpd_use_tls", "smtpd_tls_cert_file", "smtpd_tls_security_level"])
 def test_something_is_set(mta, name):
-    mta.set_main(**{name: "1" if "loglevel" in name else "may"})
+    mta.set_main(**{name: "yes", "smtpd_tls_loglevel": 1})
     tls(mta, "all-default-server", status=1)
     tls(mta, "all-default-client")
 
 
 def test_enable_client(mta):
-    tls(mta, "enable-client", "-r", "/dev/urandom")
+    tls(mta, "enable-client", "-r", "dev:/dev/urandom")
     assert setting(mta, "smtp_tls_security_level") == "may"
     assert setting(mta, "smtp_tls_loglevel") == "1"
     assert setting(mta, "tls_random_source") == "dev:/dev/urandom"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mail/tls/server_names.h"
+#include "mail/tls/session_cache.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
@@ -42,6 +43,26 @@ static struct tls_credentials *find_name(void *context, const char *name, bool *
         log_info(NULL, "TLS SNI %s from %s not matched, using default chain", name, session->client.identity);
         return NULL;
     }
+}
+
+/* ---- sessions of clients without tickets ---- */
+
+/* As tickets are, a session is for the service that made it; OpenSSL looks at that too. */
+static char *session_key(const struct smtp_session *session, const char *id)
+{
+    return arena_format(session->arena, "%s %s", session->smtpd->environment->service_name, id);
+}
+
+static bool find_session(void *context, const char *id, struct text *bytes)
+{
+    return session_cache_find("smtpd", session_key(context, id), bytes);
+}
+
+static void keep_session(void *context, const char *id, const void *bytes, size_t length)
+{
+    struct smtp_session *session = context;
+
+    session_cache_keep("smtpd", session_key(session, id), bytes, length, session->smtpd->tls->session_lifetime);
 }
 
 static void log_failure(const struct smtp_session *session, enum tls_result result, const struct error *error)
@@ -114,6 +135,11 @@ static enum tls_result shake_hands(struct smtp_session *session, struct tls_peer
                                       .sni = server_names_empty(tls->names) ? NULL : find_name,
                                       .sni_context = session};
 
+    if (tls->cached) {
+        handshake.find_session = find_session;
+        handshake.keep_session = keep_session;
+        handshake.sessions_context = session;
+    }
     if (tls->tickets != NULL)
         ticket_keys_refresh(tls->tickets);
     if (config->smtpd_tls_loglevel >= TLS_LOG_STEPS)

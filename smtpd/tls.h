@@ -21,6 +21,8 @@ struct smtpd_tls {
     struct key_files *keys;
     struct server_names *names;
     struct ticket_keys *tickets; /* NULL: sessions are not resumed by tickets */
+    bool cached; /* smtpd_tls_session_cache_database */
+    duration session_lifetime;
     struct table_list *relay_clientcerts;
 };
 

@@ -135,6 +135,9 @@ static bool make_context(struct smtpd *smtpd, const struct tls_parameters *param
                                     .dh_file = config->smtpd_tls_dh1024_param_file,
                                     .session_lifetime = session_lifetime(config)};
 
+    tls->session_lifetime = settings.session_lifetime;
+    tls->cached = *config->smtpd_tls_session_cache_database != '\0' && settings.session_lifetime > 0;
+    settings.session_ids = config->smtpd_tls_always_issue_session_ids || tls->cached;
     mail_tls_settings(parameters, &settings);
     if (settings.session_lifetime > 0) {
         tls->tickets = ticket_keys_new(parameters, smtpd->environment->service_name, error);

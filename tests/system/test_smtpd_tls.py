@@ -574,6 +574,34 @@ def test_session_is_resumed(server, version):
     mta.wait_log(r"unknown\[127.0.0.1\]: Reusing old session \(RFC 5077 session ticket\)")
 
 
+def test_session_of_a_client_without_tickets(server, directory):
+    mta = server(smtpd_tls_loglevel=2, smtpd_tls_session_cache_database="lmdb:${data_directory}/smtpd_scache")
+    context = tls_context(most=TLS12)
+    context.options |= ssl.OP_NO_TICKET
+    with connect(mta, context=context) as client:
+        client.ehlo()
+        session = client.socket.session
+        client.quit()
+    for _ in range(2):
+        with connect(mta, context=context, session=session) as client:
+            client.ehlo()
+            assert client.socket.session_reused
+            client.quit()
+    mta.wait_log(r"unknown\[127.0.0.1\]: save session [0-9A-F]{64}\S* to smtpd cache")
+    mta.wait_log(r"unknown\[127.0.0.1\]: looking up session [0-9A-F]{64}\S* in smtpd cache")
+    mta.wait_log(r"unknown\[127.0.0.1\]: reloaded session [0-9A-F]{64}\S* from smtpd cache")
+    mta.wait_log(r"unknown\[127.0.0.1\]: Reusing old session$")
+
+
+@pytest.mark.parametrize("setting, issued", [("yes", True), ("no", False)])
+def test_session_ids(server, setting, issued):
+    mta = server(smtpd_tls_session_cache_timeout="0", smtpd_tls_always_issue_session_ids=setting)
+    context = tls_context(most=TLS12)
+    with connect(mta, context=context) as client:
+        client.ehlo()
+        assert (client.socket.session.id != b"") == issued
+
+
 def test_session_is_not_resumed_where_that_is_off(server):
     mta = server(smtpd_tls_session_cache_timeout="0")
     context = tls_context()

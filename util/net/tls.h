@@ -45,6 +45,7 @@ struct tls_settings {
     const char *session_context; /* server: sessions are resumed only where this is the same: the service's name and
                                   * whatever a client must be judged by */
     duration session_lifetime;   /* 0: none is resumed */
+    bool session_ids;            /* server: sessions have IDs, whether they can be found by them or not */
     struct tls_tickets *tickets; /* server: borrowed; NULL: no tickets */
 };
 
@@ -75,8 +76,13 @@ enum tls_ask { TLS_ASK_NOT, TLS_ASK, TLS_REQUIRE };
  * result is borrowed until the next call: OpenSSL takes its own references. */
 typedef struct tls_credentials *tls_sni_fn(void *context, const char *name, bool *refuse);
 
-/* A client's session that may be resumed later, as bytes; called any time while the connection lasts. */
+/* A client's session that may be resumed later, as bytes; called any time while the connection lasts, and must not wait. */
 typedef void tls_session_fn(void *context, const void *bytes, size_t length);
+
+/* A server's sessions by their IDs (in hexadecimal), for clients without tickets; run in the handshake's task and may wait.
+ * find appends the bytes, or returns false. */
+typedef bool tls_find_session_fn(void *context, const char *id, struct text *session);
+typedef void tls_keep_session_fn(void *context, const char *id, const void *bytes, size_t length);
 
 struct tls_handshake {
     const char *peer;         /* "name[address]", for log lines */
@@ -89,6 +95,9 @@ struct tls_handshake {
     enum tls_ask ask;    /* for a client certificate */
     tls_sni_fn *sni;     /* NULL: none */
     void *sni_context;
+    tls_find_session_fn *find_session; /* NULL: none is looked for or kept */
+    tls_keep_session_fn *keep_session;
+    void *sessions_context;
 
     /* Client. */
     const char *server_name;       /* SNI; NULL: none is sent */

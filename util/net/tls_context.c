@@ -248,7 +248,9 @@ static void set_sessions(struct tls_context *context, const struct tls_settings 
     }
     EVP_Digest(settings->session_context, strlen(settings->session_context), digest, &size, EVP_sha256(), NULL);
     SSL_CTX_set_session_id_context(ssl, digest, size);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_cache_mode(ssl, settings->session_ids ? SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |
+                                                                    SSL_SESS_CACHE_NO_AUTO_CLEAR
+                                                              : SSL_SESS_CACHE_OFF);
     if (settings->session_lifetime > 0)
         SSL_CTX_set_timeout(ssl, (long)(settings->session_lifetime / SECONDS));
     if (settings->tickets == NULL || settings->session_lifetime <= 0) {

@@ -1,64 +1,11 @@
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/net/tls_internal.h"
-
-/* ---- the name that a client asks for ---- */
-
-/* The host name of a server_name extension (RFC 6066 section 3): a list of one entry of type 0. */
-static char *read_server_name(SSL *ssl)
-{
-    const unsigned char *bytes;
-    size_t length, name_length;
-
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &length) != 1 || length < 5)
-        return NULL;
-    name_length = (size_t)bytes[3] << 8 | bytes[4];
-    if (bytes[2] != TLSEXT_NAMETYPE_host_name || name_length + 5 != length || name_length == 0 || name_length > 255 ||
-        memchr(bytes + 5, '\0', name_length) != NULL)
-        return NULL;
-    return memory_copy_bytes((const char *)bytes + 5, name_length);
-}
-
-/* The lookup may have to wait, which OpenSSL's callbacks cannot: the handshake is left here and taken up again. */
-static int client_hello(SSL *ssl, int *alert, void *argument)
-{
-    struct tls *tls = SSL_get_app_data(ssl);
-
-    (void)argument;
-    if (tls->refused) {
-        *alert = SSL_AD_INTERNAL_ERROR;
-        return SSL_CLIENT_HELLO_ERROR;
-    }
-    if (tls->asked_name != NULL)
-        return SSL_CLIENT_HELLO_SUCCESS;
-    tls->asked_name = read_server_name(ssl);
-    return tls->asked_name != NULL ? SSL_CLIENT_HELLO_RETRY : SSL_CLIENT_HELLO_SUCCESS;
-}
-
-/* Without this the extension is not acknowledged. */
-static int acknowledge_name(SSL *ssl, int *alert, void *argument)
-{
-    struct tls *tls = SSL_get_app_data(ssl);
-
-    (void)alert, (void)argument;
-    return tls->name_served ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
-}
-
-/* With `refused` the handshake goes on to its alert. */
-static bool choose_credentials(struct tls *tls, struct error *error)
-{
-    const struct tls_handshake *handshake = tls->handshake;
-    struct tls_credentials *chosen = handshake->sni(handshake->sni_context, tls->asked_name, &tls->refused);
-
-    tls->name_served = chosen != NULL;
-    return chosen == NULL || tls_credentials_use(chosen, tls->ssl, error);
-}
 
 /* ---- the connection ---- */
 
@@ -119,10 +66,7 @@ static bool prepare_server(struct tls *tls, struct error *error)
     const struct tls_context *context = tls->context;
 
     SSL_set_accept_state(tls->ssl);
-    if (tls->handshake->sni != NULL) {
-        SSL_CTX_set_client_hello_cb(context->ssl, client_hello, NULL);
-        SSL_CTX_set_tlsext_servername_callback(context->ssl, acknowledge_name);
-    }
+    tls_hello_attach(tls);
     return context->credentials == NULL || tls_credentials_use(context->credentials, tls->ssl, error);
 }
 
@@ -174,7 +118,7 @@ static enum tls_result go_on(struct tls *tls, int result, int saved_errno, struc
     switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ: return wait_for_peer(tls, true);
     case SSL_ERROR_WANT_WRITE: return wait_for_peer(tls, false);
-    case SSL_ERROR_WANT_CLIENT_HELLO_CB: return choose_credentials(tls, error) ? TLS_OK : TLS_FAILED;
+    case SSL_ERROR_WANT_CLIENT_HELLO_CB: return tls_hello_look_up(tls, error) ? TLS_OK : TLS_FAILED;
     case SSL_ERROR_ZERO_RETURN: return TLS_LOST;
     case SSL_ERROR_SYSCALL:
         if (saved_errno == 0 || saved_errno == ECONNRESET || saved_errno == EPIPE)
@@ -240,6 +184,7 @@ static enum tls_result run(struct tls *tls, struct arena *arena, struct tls_peer
     tls->established = true;
     tls_peer_describe(tls, arena, peer);
     tls_trace_peer(tls, peer);
+    tls_hello_keep(tls);
     tls->handshake = NULL;
     tls->context = NULL;
     return TLS_OK;

@@ -38,10 +38,13 @@ struct tls {
     bool established, broken;
     bool by_ticket; /* the session is resumed by a ticket */
     char *asked_name;           /* what SNI asked for */
+    char *asked_session;        /* the ID of the session that the client wants to resume */
     bool name_served;           /* and there were credentials for it */
     bool refused;               /* they could not be had */
     size_t quota;               /* bytes that may come in before the loop has its turn: tls_socket.c */
     unsigned idle_turns;        /* in which nothing came of them */
+    bool hello_seen;            /* what had to be looked up for the client hello was */
+    SSL_SESSION *found, *made;  /* a server's: looked up by ID, to be kept */
     tls_session_fn *new_session;
     void *session_context;
 };
@@ -50,6 +53,13 @@ struct tls {
 /* Takes OpenSSL's queue: "error:0A00010B:SSL routines::wrong version number:../ssl/record/ssl3_record.c:350:". Returns
  * false. what is for an empty queue. */
 bool tls_error_take(struct error *error, const char *what);
+
+/* ---- tls_hello.c: what a server looks up for a client hello ---- */
+/* OpenSSL's callbacks cannot wait: the handshake is left in them, and taken up again when this has done the looking up. */
+void tls_hello_attach(struct tls *tls);
+bool tls_hello_look_up(struct tls *tls, struct error *error);
+/* After the handshake: hands out the new session. */
+void tls_hello_keep(struct tls *tls);
 
 /* ---- tls_socket.c ---- */
 /* A BIO over the stream's descriptor that never waits. What one peer sends without an end, handshake after handshake or

@@ -177,6 +177,9 @@ static void transport_close(void *state)
     ERR_clear_error();
     free(tls->peer);
     free(tls->asked_name);
+    free(tls->asked_session);
+    SSL_SESSION_free(tls->found);
+    SSL_SESSION_free(tls->made);
     free(tls);
 }
 

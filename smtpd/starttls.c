@@ -130,7 +130,6 @@ static enum tls_result shake_hands(struct smtp_session *session, struct tls_peer
     struct tls_handshake handshake = {.log_level = (int)config->smtpd_tls_loglevel,
                                       .peer = session->client.identity,
                                       .protocols = tls->protocols,
-                                      .ciphers = tls->ciphers,
                                       .ask = tls->ask == TLS_REQUIRE ? TLS_ASK : tls->ask,
                                       .sni = server_names_empty(tls->names) ? NULL : find_name,
                                       .sni_context = session};

@@ -21,6 +21,7 @@ struct smtpd_tls {
     struct key_files *keys;
     struct server_names *names;
     struct ticket_keys *tickets; /* NULL: sessions are not resumed by tickets */
+    bool privileged; /* at the start */
     bool cached; /* smtpd_tls_session_cache_database */
     duration session_lifetime;
     struct table_list *relay_clientcerts;
@@ -29,6 +30,9 @@ struct smtpd_tls {
 /* Sets smtpd->tls; reads the keys, so while privileged. What is wrong with files is logged, and clients are told 454;
  * what is wrong with main.cf is an error. */
 bool smtpd_tls_setup(struct smtpd *smtpd, struct error *error);
+
+/* Privileges are dropped: no core file may hold keys from now on. */
+bool smtpd_tls_protect(struct service_environment *environment, struct error *error);
 
 /* Puts the keys as they are now into the context, perhaps after waiting. False: there are none, or no context. */
 bool smtpd_tls_ready(struct smtpd_tls *tls);

@@ -1,9 +1,14 @@
 /* What smtpd offers by TLS: read once, while privileged. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "smtpd/tls.h"
 #include "util/base/memory.h"
+#include "util/task/offload.h"
 
 static const duration least_lifetime = 120 * SECONDS, greatest_lifetime = 100 * 86400 * SECONDS;
 
@@ -133,6 +138,8 @@ static bool make_context(struct smtpd *smtpd, const struct tls_parameters *param
                                     .verify_depth = (int)config->smtpd_tls_ccert_verifydepth,
                                     .digest = config->smtpd_tls_fingerprint_digest,
                                     .dh_file = config->smtpd_tls_dh1024_param_file,
+                                    .ciphers = tls->ciphers,
+                                    .in_threads = true,
                                     .session_lifetime = session_lifetime(config)};
 
     tls->session_lifetime = settings.session_lifetime;
@@ -161,6 +168,19 @@ static void warn(const struct smtpd_config *config)
         log_info(NULL, "initializing the server-side TLS engine");
 }
 
+/* An instance of an ordinary user's stays visible to him; he may read the keys anyway. */
+bool smtpd_tls_protect(struct service_environment *environment, struct error *error)
+{
+    const struct smtpd *smtpd = environment->state;
+    const struct rlimit none = {0, 0};
+
+    if (smtpd->tls == NULL)
+        return true;
+    if (setrlimit(RLIMIT_CORE, &none) == 0 && (!smtpd->tls->privileged || prctl(PR_SET_DUMPABLE, 0) == 0))
+        return true;
+    return error_set(error, "core files cannot be forbidden: %s", strerror(errno));
+}
+
 bool smtpd_tls_setup(struct smtpd *smtpd, struct error *error)
 {
     const struct tls_parameters *parameters;
@@ -173,6 +193,7 @@ bool smtpd_tls_setup(struct smtpd *smtpd, struct error *error)
         return true;
     smtpd->tls = memory_new(sizeof *smtpd->tls);
     smtpd->tls->level = level;
+    smtpd->tls->privileged = geteuid() == 0;
     warn(smtpd->config);
     smtpd->tls->relay_clientcerts = table_list_open(smtpd->config->relay_clientcerts, error);
     if (smtpd->tls->relay_clientcerts == NULL)
@@ -184,5 +205,6 @@ bool smtpd_tls_setup(struct smtpd *smtpd, struct error *error)
         !make_context(smtpd, parameters, &trouble))
         log_warning(NULL, "%s: disabling TLS support", trouble.text);
     smtpd_tls_ready(smtpd->tls);
+    offload_set_threads((int)sysconf(_SC_NPROCESSORS_ONLN)); /* more would only be in each other's way */
     return true;
 }

@@ -68,6 +68,7 @@ static struct tls_context *context_of(struct both *both, bool server, const stru
     settings.server = server;
     settings.ca_file = both->ca_path;
     settings.tickets = server ? both->tickets : NULL;
+    settings.in_threads = server;
     context = tls_context_new(&settings, &error);
     if (context == NULL)
         fail_msg("%s", error.text);
@@ -215,6 +216,7 @@ static void channel_bindings(void **state)
 
     for (int version = 0x0303; version <= 0x0304; version++) {
         both->client_side.handshake.protocols = (struct tls_protocols){.most = version};
+        both->client_side.handshake.bind = both->server.handshake.bind = true;
         assert_met(both);
         before = both->server.peer;
         assert_int_equal(before.exporter_length, TLS_EXPORTER_SIZE);

@@ -37,10 +37,13 @@ struct tls_settings {
     const char *curves;        /* names between blanks: "X25519 prime256v1"; "" OpenSSL's own choice */
     const char *ffdhe_groups;  /* the same: "ffdhe2048" */
     const char *dh_file;       /* server: PEM file of DH parameters; "" OpenSSL's, "none" no DH */
+    const char *ciphers;       /* for TLS 1.2 and before, as tls_cipher_list made it; NULL: OpenSSL's own */
     /* Behaviour. */
     bool prefer_own_ciphers;   /* server: tls_preempt_cipherlist */
     const char *options;       /* tls_ssl_options: names or a hexadecimal mask that are switched on */
     const char *no_workarounds; /* tls_disable_workarounds: of SSL_OP_ALL, what is switched off */
+    bool in_threads;           /* handshakes are computed in worker threads (util/task/offload.h): the other tasks go on
+                                * meanwhile, and other cores help. Not while steps are logged */
     /* Sessions. */
     const char *session_context; /* server: sessions are resumed only where this is the same: the service's name and
                                   * whatever a client must be judged by */
@@ -89,7 +92,8 @@ struct tls_handshake {
     int log_level;            /* enum tls_log_level; summaries and errors are the caller's to log */
     struct deadline deadline; /* for the handshake as a whole */
     struct tls_protocols protocols;
-    const char *ciphers; /* for TLS 1.2 and before, as tls_cipher_list made it */
+    const char *ciphers; /* other ones than the context's; NULL: those */
+    bool bind;           /* peer.end_point and peer.exporter are wanted */
 
     /* Server. */
     enum tls_ask ask;    /* for a client certificate */
@@ -144,7 +148,7 @@ struct tls_peer {
     const char *subject_cn, *issuer_cn; /* common names, as checked (no NUL, no control character), "" when there is none */
     const char *certificate_fingerprint, *key_fingerprint; /* "AB:CD:...", in settings.digest */
     const char *server_name; /* server: what SNI asked for and was served; client: what was sent */
-    /* Channel bindings for SASL (RFC 5802); length 0: there is none of that type. */
+    /* Channel bindings for SASL (RFC 5802), with handshake.bind; length 0: there is none of that type. */
     unsigned char end_point[TLS_BINDING_SIZE]; /* "tls-server-end-point", RFC 5929 */
     size_t end_point_length;
     unsigned char exporter[TLS_EXPORTER_SIZE]; /* "tls-exporter", RFC 9266 */

@@ -246,6 +246,7 @@ static void set_sessions(struct tls_context *context, const struct tls_settings 
         SSL_CTX_sess_set_new_cb(ssl, hand_out_session);
         return;
     }
+    tls_hello_attach(ssl);
     EVP_Digest(settings->session_context, strlen(settings->session_context), digest, &size, EVP_sha256(), NULL);
     SSL_CTX_set_session_id_context(ssl, digest, size);
     SSL_CTX_set_session_cache_mode(ssl, settings->session_ids ? SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL |
@@ -295,11 +296,16 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     context->ssl = SSL_CTX_new(settings->server ? TLS_server_method() : TLS_client_method());
     context->server = settings->server;
     context->digest = memory_copy_string(settings->digest);
+    context->ciphers = settings->ciphers != NULL ? memory_copy_string(settings->ciphers) : NULL;
+    context->in_threads = settings->in_threads;
     context->legacy_key_fingerprints = settings->legacy_key_fingerprints;
     if (context->ssl == NULL) {
         tls_error_take(error, "OpenSSL");
     } else if (!tls_digest_exists(settings->digest)) {
         error_set(error, "digest algorithm \"%s\" not found", settings->digest);
+    } else if (context->ciphers != NULL && SSL_CTX_set_cipher_list(context->ssl, context->ciphers) != 1) {
+        tls_error_take(error, "no ciphers");
+        error_prefix(error, "%s: ", context->ciphers);
     } else if (set_options(context->ssl, settings, error) && set_groups(context->ssl, settings, error) &&
                set_trust(context->ssl, settings, error) &&
                (settings->dane_digests == NULL || set_dane(context->ssl, settings->dane_digests, error))) {
@@ -319,6 +325,7 @@ void tls_context_free(struct tls_context *context)
     SSL_CTX_free(context->ssl);
     tls_credentials_free(context->credentials);
     free(context->digest);
+    free(context->ciphers);
     free(context);
 }
 

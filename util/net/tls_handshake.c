@@ -6,6 +6,7 @@
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/net/tls_internal.h"
+#include "util/task/offload.h"
 
 /* ---- the connection ---- */
 
@@ -50,15 +51,17 @@ static struct tls *tls_new(struct tls_context *context, struct stream *stream, c
     return tls;
 }
 
+/* To read a list takes long: the context has read its own already. */
 static bool set_ciphers(struct tls *tls, struct error *error)
 {
-    const char *ciphers = tls->handshake->ciphers;
+    const char *own = tls->context->ciphers, *asked = tls->handshake->ciphers != NULL ? tls->handshake->ciphers : own;
 
-    if (ciphers == NULL)
+    if (asked == NULL)
         return true;
     if (tls->log_level >= TLS_LOG_STEPS)
-        log_info(NULL, "%s: TLS cipher list \"%s\"", tls->peer, ciphers);
-    return SSL_set_cipher_list(tls->ssl, ciphers) == 1 || tls_error_take(error, ciphers);
+        log_info(NULL, "%s: TLS cipher list \"%s\"", tls->peer, asked);
+    return (own != NULL && strcmp(asked, own) == 0) || SSL_set_cipher_list(tls->ssl, asked) == 1 ||
+           tls_error_take(error, asked);
 }
 
 static bool prepare_server(struct tls *tls, struct error *error)
@@ -66,7 +69,6 @@ static bool prepare_server(struct tls *tls, struct error *error)
     const struct tls_context *context = tls->context;
 
     SSL_set_accept_state(tls->ssl);
-    tls_hello_attach(tls);
     return context->credentials == NULL || tls_credentials_use(context->credentials, tls->ssl, error);
 }
 
@@ -112,37 +114,63 @@ static enum tls_result wait_for_peer(struct tls *tls, bool for_reading)
     return status == STREAM_OK ? TLS_OK : status == STREAM_TIMEOUT ? TLS_TIMEOUT : TLS_CANCELLED;
 }
 
-/* What the handshake needs to go on; TLS_OK: try again. */
-static enum tls_result go_on(struct tls *tls, int result, int saved_errno, struct error *error)
+/* As far as the handshake gets with what has come in. In a worker thread it sees nothing but its connection. */
+struct step {
+    struct tls *tls;
+    int reason; /* why it stopped: SSL_ERROR_...; SSL_ERROR_NONE: it is done */
+    int error_number;
+    struct error error;
+};
+
+static void take_step(void *argument)
 {
-    switch (SSL_get_error(tls->ssl, result)) {
+    struct step *step = argument;
+    int result;
+
+    ERR_clear_error();
+    errno = 0;
+    result = SSL_do_handshake(step->tls->ssl);
+    step->error_number = errno;
+    step->reason = SSL_get_error(step->tls->ssl, result);
+    if (step->reason == SSL_ERROR_SSL)
+        tls_error_take(&step->error, "handshake failed");
+}
+
+/* What the handshake needs to go on; TLS_OK: try again. */
+static enum tls_result go_on(struct tls *tls, const struct step *step, struct error *error)
+{
+    switch (step->reason) {
     case SSL_ERROR_WANT_READ: return wait_for_peer(tls, true);
     case SSL_ERROR_WANT_WRITE: return wait_for_peer(tls, false);
     case SSL_ERROR_WANT_CLIENT_HELLO_CB: return tls_hello_look_up(tls, error) ? TLS_OK : TLS_FAILED;
     case SSL_ERROR_ZERO_RETURN: return TLS_LOST;
     case SSL_ERROR_SYSCALL:
-        if (saved_errno == 0 || saved_errno == ECONNRESET || saved_errno == EPIPE)
+        if (step->error_number == 0 || step->error_number == ECONNRESET || step->error_number == EPIPE)
             return TLS_LOST;
-        error_set(error, "%s", strerror(saved_errno));
+        error_set(error, "%s", strerror(step->error_number));
         return TLS_FAILED;
     default:
-        tls_error_take(error, "handshake failed");
+        *error = step->error;
         return TLS_FAILED;
     }
 }
 
+/* The first step finds nothing to read yet, most often; and steps that are logged are logged here. */
 static enum tls_result shake_hands(struct tls *tls, struct error *error)
 {
-    for (;;) {
-        enum tls_result next;
-        int result;
+    bool in_thread = tls->context->in_threads && tls->log_level < TLS_LOG_STEPS;
+    struct step step = {.tls = tls};
 
-        ERR_clear_error();
-        errno = 0;
-        result = SSL_do_handshake(tls->ssl);
-        if (result == 1)
+    for (bool first = true;; first = false) {
+        enum tls_result next;
+
+        if (in_thread && !first)
+            offload_run(take_step, &step);
+        else
+            take_step(&step);
+        if (step.reason == SSL_ERROR_NONE)
             return TLS_OK;
-        next = go_on(tls, result, errno, error);
+        next = go_on(tls, &step, error);
         if (next != TLS_OK)
             return next;
     }

@@ -143,12 +143,8 @@ void tls_hello_keep(struct tls *tls)
 
 /* ---- both ---- */
 
-void tls_hello_attach(struct tls *tls)
+void tls_hello_attach(SSL_CTX *context)
 {
-    SSL_CTX *context = tls->context->ssl;
-
-    if (tls->handshake->sni == NULL && tls->handshake->find_session == NULL)
-        return;
     SSL_CTX_set_client_hello_cb(context, client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(context, acknowledge_name);
     SSL_CTX_sess_set_get_cb(context, give_session);

@@ -23,8 +23,9 @@ struct tls_context {
     struct tls_credentials *credentials; /* NULL: none */
     struct tls_tickets *tickets;
     bool server;
-    char *digest;
+    char *digest, *ciphers; /* NULL: OpenSSL's own ciphers */
     bool legacy_key_fingerprints;
+    bool in_threads;
 };
 
 /* One connection; the transport's state. */
@@ -56,7 +57,7 @@ bool tls_error_take(struct error *error, const char *what);
 
 /* ---- tls_hello.c: what a server looks up for a client hello ---- */
 /* OpenSSL's callbacks cannot wait: the handshake is left in them, and taken up again when this has done the looking up. */
-void tls_hello_attach(struct tls *tls);
+void tls_hello_attach(SSL_CTX *context);
 bool tls_hello_look_up(struct tls *tls, struct error *error);
 /* After the handshake: hands out the new session. */
 void tls_hello_keep(struct tls *tls);

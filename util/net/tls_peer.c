@@ -181,7 +181,8 @@ void tls_peer_describe(struct tls *tls, struct arena *arena, struct tls_peer *pe
     peer->server_name = name != NULL ? arena_copy(arena, name) : "";
     if (certificate != NULL)
         describe_certificate(tls, certificate, arena, peer);
-    tls_bind(tls, peer);
+    if (tls->handshake->bind)
+        tls_bind(tls, peer);
     tls_verify_end(tls, arena, peer);
     peer->trust_word = (const char *const[]){"Anonymous", "Untrusted", "Trusted", "Verified"}[peer->trust];
 }

@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@ enum { PAGE = 4096 };
 /* A page of its own: locked, so that it is not swapped out, and left out of core files. */
 struct tls_tickets {
     const EVP_CIPHER *cipher;
+    pthread_mutex_t lock; /* a handshake may be computed in a thread while newer keys come in */
     struct tls_ticket_key keys[TLS_TICKET_KEYS];
     size_t count;
     bool missed;
@@ -40,6 +42,7 @@ struct tls_tickets *tls_tickets_new(const char *cipher, struct error *error)
     mlock(tickets, PAGE); /* where a limit forbids it, the keys may be swapped out */
     madvise(tickets, PAGE, MADV_DONTDUMP);
     tickets->cipher = method;
+    pthread_mutex_init(&tickets->lock, NULL);
     return tickets;
 }
 
@@ -48,15 +51,18 @@ void tls_tickets_free(struct tls_tickets *tickets)
     if (tickets == NULL)
         return;
     EVP_CIPHER_free((EVP_CIPHER *)tickets->cipher);
+    pthread_mutex_destroy(&tickets->lock);
     OPENSSL_cleanse(tickets, PAGE);
     munmap(tickets, PAGE);
 }
 
 void tls_tickets_set(struct tls_tickets *tickets, const struct tls_ticket_key *keys, size_t count)
 {
+    pthread_mutex_lock(&tickets->lock);
     tickets->count = count < TLS_TICKET_KEYS ? count : TLS_TICKET_KEYS;
     memcpy(tickets->keys, keys, tickets->count * sizeof *keys);
     tickets->missed = false;
+    pthread_mutex_unlock(&tickets->lock);
 }
 
 bool tls_tickets_current(const struct tls_tickets *tickets)
@@ -66,9 +72,12 @@ bool tls_tickets_current(const struct tls_tickets *tickets)
 
 bool tls_tickets_missed(struct tls_tickets *tickets)
 {
-    bool missed = tickets->missed;
+    bool missed;
 
+    pthread_mutex_lock(&tickets->lock);
+    missed = tickets->missed;
     tickets->missed = false;
+    pthread_mutex_unlock(&tickets->lock);
     return missed;
 }
 
@@ -142,10 +151,14 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 {
     struct tls *tls = SSL_get_app_data(ssl);
     struct tls_tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    int answer;
 
     if (tickets == NULL)
         return 0;
-    return making ? make_ticket(tickets, tls, name, iv, cipher, mac) : take_ticket(tickets, tls, name, iv, cipher, mac);
+    pthread_mutex_lock(&tickets->lock);
+    answer = making ? make_ticket(tickets, tls, name, iv, cipher, mac) : take_ticket(tickets, tls, name, iv, cipher, mac);
+    pthread_mutex_unlock(&tickets->lock);
+    return answer;
 }
 
 void tls_tickets_attach(struct tls_tickets *tickets, SSL_CTX *context)

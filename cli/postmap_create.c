@@ -61,14 +61,16 @@ static void put_files(const struct postmap *postmap, const char *table, struct t
 static void put_line(const struct postmap *postmap, const char *table, struct table_writer *writer, char *text,
                      const char *path, int line)
 {
-    char *key, *value = NULL;
+    char *key, *value;
 
     if (postmap->check_utf8 && !string_valid_utf8(text, strlen(text)))
         log_warning(NULL, "%s, line %d: non-UTF-8 input \"%s\" -- ignoring this line", path, line,
                     string_printable(text, false));
-    else if (table_entry_split(text, path, line, "", &key, &value) && postmap->files)
+    else if (!table_entry_split(text, path, line, "", &key, &value))
+        return;
+    else if (postmap->files)
         put_files(postmap, table, writer, key, value, path, line);
-    else if (value != NULL)
+    else
         put(postmap, table, writer, key, value);
 }
 

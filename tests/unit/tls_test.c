@@ -659,6 +659,46 @@ static void injection(void **state)
     assert_string_equal(text_string(&both->server.got), "EHLO here");
 }
 
+/* A client that speaks as soon as it may: its last handshake message and its first line come at once, and it waits for the
+ * answer. */
+static void answer_line(void *argument)
+{
+    struct side *side = argument;
+
+    side->arena = arena_new();
+    stream_set_timeout(side->stream, 5 * SECONDS);
+    assert_int_equal(stream_read_line(side->stream, &side->got, 100, NULL), STREAM_OK);
+    side->result = tls_accept(side->context, side->stream, &side->handshake, side->arena, &side->peer, &side->error);
+    stream_read_line(side->stream, &side->got, 1000, NULL);
+    stream_print(side->stream, "%s", side->say);
+    stream_flush(side->stream);
+    stream_free(side->stream);
+}
+
+static void speak_at_once(void *argument)
+{
+    struct both *both = argument;
+    int sockets[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    both->server.stream = stream_new(sockets[0]);
+    both->client_side.stream = stream_new(sockets[1]);
+    assert_int_equal(write(sockets[1], "STARTTLS\r\n", 10), 10);
+    task_start(answer_line, &both->server);
+    task_start(run_client, &both->client_side);
+    stop_when_alone(NULL);
+}
+
+static void no_line_is_missed(void **state)
+{
+    struct both *both = *state;
+
+    run_in_task(speak_at_once, both);
+    assert_int_equal(both->server.result, TLS_OK);
+    assert_string_equal(text_string(&both->server.got), "EHLO here");
+    assert_string_equal(text_string(&both->client_side.got), "220 hello");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -682,6 +722,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(half_closed, begin, end),
         cmocka_unit_test_setup_teardown(silent, begin, end),
         cmocka_unit_test_setup_teardown(injection, begin, end),
+        cmocka_unit_test_setup_teardown(no_line_is_missed, begin, end),
     };
 
     return cmocka_run_group_tests_name("TLS", tests, NULL, NULL);

@@ -437,6 +437,7 @@ void stream_set_transport(struct stream *stream, const struct stream_transport *
         stream->transport->close(stream->transport_state);
     stream->in.start = stream->in.end;
     buffer_release(&stream->in);
+    stream->drained = false; /* what is there to read is another question now */
     stream->transport = transport;
     stream->transport_state = state;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "smtp/tls.h"
+#include "util/base/log.h"
 #include "util/base/text.h"
 
 static const char separators[] = ", \t\r\n", match_separators[] = ",: \t\r\n";
@@ -109,9 +110,13 @@ static bool take_entry(struct draft *draft, char *entry, struct arena *arena, st
     while ((word = string_next_word(&cursor, separators)) != NULL) {
         char *value = strchr(word, '=');
 
-        if (value == NULL || draft->policy->level == SMTP_TLS_NONE)
-            return error_set(error, "unexpected \"%s\" after the level \"%s\"", word,
-                             smtp_tls_level_name(draft->policy->level));
+        if (draft->policy->level == SMTP_TLS_NONE) {
+            log_warning(NULL, "smtp_tls_policy_maps: ignoring attribute \"%s\" with TLS disabled", word);
+            continue;
+        }
+        if (value == NULL)
+            return error_set(error, "\"%s\" is no attribute: there are protocols, ciphers, exclude, match, servername, "
+                                    "tafile, each with = and a value", word);
         *value++ = '\0';
         if (!take_attribute(draft, word, value, arena, error))
             return false;

@@ -30,6 +30,7 @@ static bool make_context(struct smtp_tls *tls, const struct smtp_config *config,
                                     .ca_path = config->tls_CApath,
                                     .verify_depth = (int)config->tls_scert_verifydepth,
                                     .digest = config->tls_fingerprint_digest,
+                                    .dane_digests = tls->parameters->tls_dane_digests,
                                     .session_lifetime = tls->session_lifetime};
 
     mail_tls_settings(tls->parameters, &settings);
@@ -115,6 +116,7 @@ static void fill_match(const struct smtp_session *session, const struct smtp_tls
     } else if (policy->level > SMTP_TLS_FINGERPRINT) {
         match->by = TLS_MATCH_NAMES;
         match->names = smtp_tls_policy_names(policy, session->host, arena);
+        match->anchors = policy->anchors;
     }
 }
 

@@ -1,10 +1,14 @@
 #include "smtp/tls_policy.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "smtp/tls.h"
 #include "util/base/log.h"
 #include "util/base/text.h"
+
+enum { ANCHOR_FILE_LIMIT = 1024 * 1024 };
 
 static const char separators[] = ", \t\r\n", match_separators[] = ",: \t\r\n";
 
@@ -32,7 +36,7 @@ bool smtp_tls_level_by_name(const char *name, enum smtp_tls_level *level)
 /* What a policy says, or main.cf where it says nothing. */
 struct draft {
     struct smtp_tls_policy *policy;
-    const char *protocols, *grade, *exclude, *match;
+    const char *protocols, *grade, *exclude, *match, *anchor_files;
 };
 
 /* ---- main.cf ---- */
@@ -93,7 +97,8 @@ static bool take_attribute(struct draft *draft, const char *name, const char *va
     else if (string_equal(name, "match"))
         return take_match(draft, value, arena, error);
     else if (string_equal(name, "tafile"))
-        draft->policy->anchor_files = value;
+        draft->anchor_files = draft->anchor_files == NULL ? value
+                                                          : arena_format(arena, "%s,%s", draft->anchor_files, value);
     else if (!string_equal(name, "connection_reuse")) /* connections are kept in any case */
         return error_set(error, "unknown attribute \"%s\": there are protocols, ciphers, exclude, match, servername, tafile",
                          name);
@@ -121,6 +126,57 @@ static bool take_entry(struct draft *draft, char *entry, struct arena *arena, st
         if (!take_attribute(draft, word, value, arena, error))
             return false;
     }
+    return true;
+}
+
+/* ---- trust anchors ---- */
+
+static const char **split(const char *list, const char *between, struct arena *arena, size_t *count)
+{
+    char *cursor = arena_copy(arena, list), *word;
+    const char **items = arena_alloc(arena, (strlen(list) / 2 + 2) * sizeof *items);
+
+    *count = 0;
+    while ((word = string_next_word(&cursor, between)) != NULL)
+        items[(*count)++] = word;
+    items[*count] = NULL;
+    return items;
+}
+
+/* NULL: errno. */
+static const char *read_file(const char *path, struct arena *arena)
+{
+    FILE *file = fopen(path, "re");
+    struct text content = {0};
+    char piece[4096];
+    size_t got;
+    const char *result = NULL;
+
+    if (file == NULL)
+        return NULL;
+    while ((got = fread(piece, 1, sizeof piece, file)) > 0 && content.length < ANCHOR_FILE_LIMIT)
+        text_append_bytes(&content, piece, got);
+    if (!ferror(file))
+        result = arena_copy(arena, text_string(&content));
+    text_free(&content);
+    fclose(file);
+    return result;
+}
+
+/* The names of files become their contents. */
+static bool read_anchors(struct smtp_tls_policy *policy, const char *files, struct arena *arena, struct error *error)
+{
+    size_t count;
+    const char **items = split(files, separators, arena, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const char *path = items[i];
+
+        items[i] = read_file(path, arena);
+        if (items[i] == NULL)
+            return error_set(error, "trust anchor file %s: %s", path, strerror(errno));
+    }
+    policy->anchors = count > 0 ? items : NULL;
     return true;
 }
 
@@ -160,14 +216,16 @@ static bool complete(const struct smtp_client *client, const struct draft *draft
                             : must                   ? config->tls_mandatory_protocols
                                                      : config->tls_protocols;
     const char *grade = draft->grade != NULL ? draft->grade : must ? config->tls_mandatory_ciphers : config->tls_ciphers;
+    const char *anchors = draft->anchor_files != NULL ? draft->anchor_files : config->tls_trust_anchor_file;
     struct text ciphers = {0};
     bool good = mail_tls_protocols("smtp_tls_protocols", protocols, &policy->protocols, error) &&
-                mail_tls_ciphers(client->tls->parameters, grade, exclusions, &ciphers, error);
+                mail_tls_ciphers(client->tls->parameters, grade, exclusions, &ciphers, error) &&
+                (policy->level < SMTP_TLS_VERIFY || read_anchors(policy, anchors, arena, error));
 
     policy->ciphers = arena_copy(arena, text_string(&ciphers));
     policy->match = draft->match != NULL ? draft->match : default_match(config, policy->level);
     policy->identity = arena_format(arena, "%s %s %s %s %s %s %s", smtp_tls_level_name(policy->level), protocols,
-                                    policy->ciphers, policy->match, policy->server_name, policy->anchor_files,
+                                    policy->ciphers, policy->match, policy->server_name, anchors,
                                     policy->level >= SMTP_TLS_FINGERPRINT ? policy->nexthop : "");
     text_free(&ciphers);
     return good;
@@ -181,7 +239,7 @@ bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, st
     struct net_endpoint endpoint;
 
     *policy = (struct smtp_tls_policy){.ciphers = "", .match = "", .server_name = config->tls_servername,
-                                       .anchor_files = config->tls_trust_anchor_file, .identity = "none"};
+                                       .identity = "none"};
     policy->nexthop = net_endpoint_parse(item, client->default_port, &endpoint, error) ? arena_copy(arena, endpoint.host)
                                                                                        : item;
     if (!default_level(config, &policy->level, error) || !read_table(client, item, &draft, arena, error))
@@ -193,18 +251,6 @@ bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, st
 }
 
 /* ---- what it asks of one host ---- */
-
-static const char **split(const char *list, const char *between, struct arena *arena, size_t *count)
-{
-    char *cursor = arena_copy(arena, list), *word;
-    const char **items = arena_alloc(arena, (strlen(list) / 2 + 2) * sizeof *items);
-
-    *count = 0;
-    while ((word = string_next_word(&cursor, between)) != NULL)
-        items[(*count)++] = word;
-    items[*count] = NULL;
-    return items;
-}
 
 const char *const *smtp_tls_policy_names(const struct smtp_tls_policy *policy, const char *host, struct arena *arena)
 {

@@ -21,7 +21,7 @@ struct smtp_tls_policy {
     const char *ciphers;
     const char *match;       /* names and strategies between blanks, commas or colons; or fingerprints */
     const char *server_name; /* "hostname", "nexthop", a name; "": none */
-    const char *anchor_files;
+    const char *const *anchors; /* PEM texts that are trusted in place of the CAs, NULL at the end; NULL: none */
     const char *nexthop;     /* without brackets and port */
     const char *identity;    /* the same for what is as good: sessions may be shared */
 };

@@ -130,6 +130,23 @@ def test_verify_asks_for_a_chain(make_instance, make_tls_sink):
     mta.wait_log(rf"certificate verification failed for {HOST}:\d+: ")
 
 
+@pytest.mark.parametrize("where", ["main.cf", "policy"])
+@pytest.mark.parametrize("right", [True, False])
+def test_trust_anchor_in_place_of_the_authorities(make_instance, make_tls_sink, authority, directory, where, right):
+    file = directory / "anchor.pem"  # the client reads it without privileges
+    file.write_text((authority if right else make_certificate(directory, "another")).certificate.read_text())
+    sink = make_tls_sink()
+    table = directory / "policy"
+    table.write_text(f"{sink.nexthop} verify match=mx.example tafile={file}\n")
+    main_cf = {"smtp_tls_security_level": "verify", "smtp_tls_verify_cert_match": "mx.example",
+               "smtp_tls_trust_anchor_file": file}
+    mta = send(make_instance, sink, **(main_cf if where == "main.cf" else {"smtp_tls_policy_maps": f"texthash:{table}"}))
+    if right:
+        assert sink.wait_for(1)[0].encrypted
+    else:
+        deferred(mta, "4.7.5", "Server certificate not (verified|trusted)")
+
+
 @pytest.mark.parametrize("of", ["certificate", "key", "another"])
 def test_fingerprint(make_instance, make_tls_sink, authority, certificate, of):
     prints = {"certificate": certificate.fingerprint(), "key": certificate.key_fingerprint(), "another": authority.fingerprint()}

@@ -27,6 +27,7 @@ static const struct {
     {"set-permissions", postfix_set_permissions},
     {"upgrade-configuration", postfix_upgrade_configuration},
     {"logrotate", postfix_logrotate},
+    {"tls", postfix_tls},
 };
 
 static int run_named(struct postfix_command *command, const char *name)
@@ -35,7 +36,7 @@ static int run_named(struct postfix_command *command, const char *name)
         if (string_equal(commands[i].name, name))
             return commands[i].run(command);
     die("unknown command: '%s'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, "
-        "upgrade-configuration, logrotate)", name);
+        "upgrade-configuration, logrotate, tls)", name);
 }
 
 /* Root, or the user whose instance it is. */
@@ -118,7 +119,7 @@ int main(int argc, char **argv)
     int option, verbosity = 0;
 
     log_open(&to_stderr);
-    while ((option = getopt(argc, argv, "c:Dv")) > 0) {
+    while ((option = getopt(argc, argv, "+c:Dv")) > 0) {
         switch (option) {
         case 'c': directory = optarg; break;
         case 'D': break; /* there is no debugger to start */

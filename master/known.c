@@ -9,7 +9,6 @@ static const char *const needless[] = {
     "flush",    /* the queue manager knows what waits for whom */
     "proxymap", /* processes are few: each opens its tables once */
     "scache",   /* a process of smtp keeps its own connections */
-    "tlsmgr",   /* sessions are resumed by tickets */
     "tlsproxy", /* TLS is part of every stream */
     "verify",   /* as flush */
 };

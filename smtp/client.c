@@ -15,11 +15,13 @@
 static const struct parameter smtp_rows[] = {
 #define CLIENT SMTP_ROW
 #include "smtp/smtp.def"
+#include "smtp/tls.def"
 #undef CLIENT
 };
 static const struct parameter lmtp_rows[] = {
 #define CLIENT LMTP_ROW
 #include "smtp/smtp.def"
+#include "smtp/tls.def"
 #undef CLIENT
 };
 #undef PARAMETER

@@ -16,6 +16,7 @@ struct smtp_config {
 #define CLIENT(type, member, smtp, smtp_default, lmtp, lmtp_default, least, most, meaning)                            \
     parameter_member_##type member;
 #include "smtp/smtp.def"
+#include "smtp/tls.def"
 #undef CLIENT
 #undef PARAMETER
 };
@@ -26,6 +27,7 @@ extern const struct parameter_set smtp_parameters, lmtp_parameters;
 enum smtp_ip_preference { SMTP_PREFER_ANY, SMTP_PREFER_IPV4, SMTP_PREFER_IPV6 };
 
 struct smtp_cache;
+struct smtp_tls; /* tls.h */
 
 /* The process; hangs on service_environment.state. */
 struct smtp_client {
@@ -45,6 +47,7 @@ struct smtp_client {
     struct net_address *own; /* this host's addresses: inet_interfaces, proxy_interfaces */
     size_t own_count;
     struct smtp_cache *cache;   /* whoever makes the client sets it */
+    struct smtp_tls *tls;       /* that too */
 };
 
 /* NULL: see error. From within a task. */

@@ -4,6 +4,7 @@
 
 #include "smtp/cache.h"
 #include "smtp/destination.h"
+#include "smtp/tls_policy.h"
 #include "smtp/transaction.h"
 
 /* One delivery on its way from server to server. */
@@ -48,11 +49,11 @@ static enum transaction_status use_session(struct attempt *attempt, struct smtp_
     return status;
 }
 
-static void try_kept_sessions(struct attempt *attempt)
+static void try_kept_sessions(struct attempt *attempt, const struct smtp_tls_policy *policy)
 {
     struct smtp_session *session;
 
-    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination)) != NULL)
+    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination, policy->identity)) != NULL)
         if (use_session(attempt, session) != TRANSACTION_STALE)
             return;
 }
@@ -81,13 +82,37 @@ static bool enough_sessions(const struct attempt *attempt)
     return limit > 0 && attempt->sessions >= limit;
 }
 
-static void try_host(struct attempt *attempt, const struct smtp_host *host)
+/* Mail that has waited already goes in the clear, where that is allowed, to a server that cannot do TLS though it says so. */
+static bool may_go_without_tls(const struct attempt *attempt, const struct smtp_tls_policy *policy)
+{
+    const struct delivery *delivery = attempt->delivery;
+
+    return policy->level == SMTP_TLS_MAY &&
+           clock_wall() - delivery->request.arrival_time >= delivery->environment->mail->minimal_backoff_time;
+}
+
+static struct smtp_session *open_session(struct attempt *attempt, const struct smtp_host *host,
+                                         const struct smtp_tls_policy *policy)
+{
+    static const struct smtp_tls_policy in_the_clear = {.level = SMTP_TLS_NONE, .identity = "none"};
+    struct delivery *delivery = attempt->delivery;
+    const char *nexthop = delivery->request.nexthop;
+    bool handshake_failed;
+    struct smtp_session *session = smtp_session_open(attempt->client, host, policy, nexthop, delivery->arena,
+                                                     &attempt->trouble, &handshake_failed);
+
+    if (session == NULL && handshake_failed && may_go_without_tls(attempt, policy))
+        session = smtp_session_open(attempt->client, host, &in_the_clear, nexthop, delivery->arena, &attempt->trouble,
+                                    &handshake_failed);
+    return session;
+}
+
+static void try_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_tls_policy *policy)
 {
     struct smtp_session *session;
 
     log_failures(attempt);
-    session = smtp_session_open(attempt->client, host, attempt->delivery->request.nexthop, attempt->delivery->arena,
-                                &attempt->trouble);
+    session = open_session(attempt, host, policy);
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL)
         use_session(attempt, session);
@@ -101,12 +126,31 @@ static bool trouble_is_final(const struct attempt *attempt)
     return attempt->trouble.dsn != NULL && *attempt->trouble.dsn == '5';
 }
 
+/* False: the policy cannot be known, and no server is talked to. */
+static bool find_policy(struct attempt *attempt, const char *item, struct smtp_tls_policy *policy)
+{
+    struct error error;
+
+    if (smtp_tls_policy_find(attempt->client, item, attempt->delivery->arena, policy, &error))
+        return true;
+    log_warning(NULL, "TLS policy lookup for %s: %s", item, error.text);
+    attempt->trouble = (struct smtp_trouble){.dsn = "4.7.5"};
+    error_set(&attempt->trouble.reason, "client TLS configuration problem");
+    return false;
+}
+
 static void try_item(struct attempt *attempt, const char *item)
 {
     const struct smtp_config *config = attempt->client->config;
     struct smtp_trouble trouble = {0};
+    struct smtp_tls_policy policy;
     struct smtp_hosts hosts;
 
+    if (!find_policy(attempt, item, &policy))
+        return;
+    try_kept_sessions(attempt, &policy);
+    if (all_settled(attempt->delivery) || enough_sessions(attempt))
+        return;
     if (!destination_lookup(attempt->client, item, attempt->delivery->arena, &hosts, &trouble)) {
         attempt->trouble = trouble;
         return;
@@ -119,7 +163,7 @@ static void try_item(struct attempt *attempt, const char *item)
         if (net_address_equal(&attempt->asked, &host->address) &&
             net_address_port(&attempt->asked) == net_address_port(&host->address))
             continue;
-        try_host(attempt, host);
+        try_host(attempt, host, &policy);
         if (all_settled(attempt->delivery) || trouble_is_final(attempt) || task_cancelled())
             return;
     }
@@ -166,7 +210,6 @@ void smtp_deliver(const struct smtp_client *client, struct delivery *delivery)
         .refusals = arena_alloc(delivery->arena, delivery->recipient_count * sizeof(struct transaction_refusal)),
     };
 
-    try_kept_sessions(&attempt);
     try_list(&attempt, nexthop);
     if (!attempt.local_mx)
         try_list(&attempt, client->config->fallback_relay);

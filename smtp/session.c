@@ -1,5 +1,7 @@
 #include "smtp/session.h"
 
+#include "smtp/tls.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -145,16 +147,11 @@ static bool shake_lmtp_hands(struct smtp_session *session, struct arena *arena, 
     return true;
 }
 
-static bool shake_hands(struct smtp_session *session, const char *domain, struct arena *arena,
-                        struct smtp_trouble *trouble)
+static bool shake_smtp_hands(struct smtp_session *session, const char *domain, struct arena *arena,
+                             struct smtp_trouble *trouble)
 {
-    bool extended;
+    bool extended = wants_ehlo(session) || session->tls != NULL;
 
-    if (!take_greeting(session, arena, trouble))
-        return false;
-    if (session->client->lmtp)
-        return shake_lmtp_hands(session, arena, trouble);
-    extended = wants_ehlo(session);
     if (extended) {
         if (!say_hello(session, "EHLO", arena, trouble))
             return false;
@@ -178,6 +175,30 @@ static bool shake_hands(struct smtp_session *session, const char *domain, struct
     if (extended)
         ehlo_parse(text_string(&session->reply.text), session->client->discard, &session->offer);
     return true;
+}
+
+static bool say_who_we_are(struct smtp_session *session, const char *domain, struct arena *arena,
+                           struct smtp_trouble *trouble)
+{
+    session->offer = (struct ehlo_offer){0}; /* what was offered before TLS counts no more: RFC 3207 section 4.2 */
+    return session->client->lmtp ? shake_lmtp_hands(session, arena, trouble)
+                                 : shake_smtp_hands(session, domain, arena, trouble);
+}
+
+static bool shake_hands(struct smtp_session *session, const struct smtp_tls_policy *policy, const char *domain,
+                        struct arena *arena, struct smtp_trouble *trouble)
+{
+    bool wrapped = session->client->config->tls_wrappermode, begun;
+
+    if (wrapped && !smtp_tls_secure(session, policy, true, &begun, arena, trouble))
+        return false;
+    if (!take_greeting(session, arena, trouble) || !say_who_we_are(session, domain, arena, trouble))
+        return false;
+    if (wrapped)
+        return true;
+    if (!smtp_tls_secure(session, policy, false, &begun, arena, trouble))
+        return false;
+    return !begun || say_who_we_are(session, domain, arena, trouble);
 }
 
 /* ---- connecting ---- */
@@ -248,7 +269,8 @@ static struct smtp_session *session_new(const struct smtp_client *client, const 
 }
 
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
-                                       const char *domain, struct arena *arena, struct smtp_trouble *trouble)
+                                       const struct smtp_tls_policy *policy, const char *domain, struct arena *arena,
+                                       struct smtp_trouble *trouble, bool *handshake_failed)
 {
     duration limit = client->config->connect_timeout;
     int fd = connect_from(client, &host->address, limit > 0 ? deadline_in(limit) : deadline_never());
@@ -256,14 +278,17 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
     struct smtp_session *session;
 
     *trouble = (struct smtp_trouble){0};
+    *handshake_failed = false;
     if (fd < 0) {
         error_set(&trouble->reason, "connect to %s: %s", relay_name(host, arena), strerror(reason));
         trouble->dsn = "4.4.1";
         return NULL;
     }
     session = session_new(client, host, fd);
-    if (shake_hands(session, domain, arena, trouble))
+    session->tls_identity = arena_copy(session->arena, policy->identity);
+    if (shake_hands(session, policy, domain, arena, trouble))
         return session;
+    *handshake_failed = session->tls_failed;
     smtp_session_close(session);
     return NULL;
 }

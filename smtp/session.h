@@ -14,6 +14,9 @@
 #include "util/base/list.h"
 #include "util/task/stream.h"
 
+struct smtp_tls_policy; /* tls_policy.h */
+struct tls_peer;
+
 struct smtp_session {
     const struct smtp_client *client;
     struct stream *stream;
@@ -26,15 +29,21 @@ struct smtp_session {
     struct smtp_reply reply; /* the last */
     int64_t started;         /* on the monotonic clock, microseconds */
     int uses;                /* deliveries so far, this one included */
+    const struct tls_peer *tls; /* NULL: not encrypted */
+    const char *tls_key;     /* of what may be resumed later */
+    const char *tls_identity; /* of the policy that it was made under */
+    bool tls_failed;         /* the handshake */
     bool needs_reset;        /* a transaction was left open */
     bool dead;               /* no more commands make sense, not even QUIT */
     struct link link;        /* in the cache */
     int64_t keep_until;      /* there; on the monotonic clock */
 };
 
-/* Connects, takes the greeting and says EHLO. NULL: trouble says why (its text lives in the arena). */
+/* Connects, takes the greeting, says EHLO, and begins TLS as the policy wants it. NULL: trouble says why (its text lives
+ * in the arena). *handshake_failed: it was TLS that failed, before anything of the mail was said. */
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
-                                       const char *domain, struct arena *arena, struct smtp_trouble *trouble);
+                                       const struct smtp_tls_policy *policy, const char *domain, struct arena *arena,
+                                       struct smtp_trouble *trouble, bool *handshake_failed);
 
 /* Sends what was written and waits for the next reply, all within the time. False: the connection is of no more use
  * (smtp_session_lost says how). */

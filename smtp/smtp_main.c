@@ -5,11 +5,31 @@
 #include "smtp/cache.h"
 #include "smtp/config.h"
 #include "smtp/deliver.h"
+#include "smtp/tls.h"
 #include "util/base/text.h"
 
 static void cache_emptied(void *environment)
 {
     service_no_longer_busy(environment);
+}
+
+/* Still privileged: private keys are read. */
+static bool client_start(struct service_environment *environment, bool lmtp, struct error *error)
+{
+    struct smtp_tls *tls = smtp_tls_new(environment->config, environment->parameters, lmtp, error);
+
+    environment->state = tls;
+    return tls != NULL;
+}
+
+static bool smtp_start(struct service_environment *environment, struct error *error)
+{
+    return client_start(environment, false, error);
+}
+
+static bool lmtp_start(struct service_environment *environment, struct error *error)
+{
+    return client_start(environment, true, error);
 }
 
 static bool client_ready(struct service_environment *environment, bool lmtp, struct error *error)
@@ -20,6 +40,7 @@ static bool client_ready(struct service_environment *environment, bool lmtp, str
     if (client == NULL)
         return false;
     client->cache = smtp_cache_new(client, cache_emptied, environment);
+    client->tls = environment->state;
     environment->state = client;
     return true;
 }
@@ -55,6 +76,7 @@ static void client_call(struct service_environment *environment, struct call *ca
 static const struct service smtp = {
     .name = "smtp",
     .parameters = &smtp_parameters,
+    .start = smtp_start,
     .ready = smtp_ready,
     .call = client_call,
     .busy = client_busy,
@@ -65,6 +87,7 @@ static const struct service smtp = {
 static const struct service lmtp = {
     .name = "lmtp",
     .parameters = &lmtp_parameters,
+    .start = lmtp_start,
     .ready = lmtp_ready,
     .call = client_call,
     .busy = client_busy,

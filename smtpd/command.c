@@ -102,12 +102,6 @@ static void run_etrn(struct smtp_session *session, const char *arguments)
     }
 }
 
-static void run_not_implemented(struct smtp_session *session, const char *arguments)
-{
-    (void)arguments;
-    smtpd_reply(session, "502 5.5.1 Error: command not implemented");
-}
-
 static void run_auth(struct smtp_session *session, const char *arguments)
 {
     (void)arguments;
@@ -131,16 +125,16 @@ const struct command smtpd_commands[] = {
     {"EHLO", COMMAND_LAST, smtpd_ehlo},
     {"XCLIENT", COMMAND_LAST, run_unauthorized},
     {"XFORWARD", COMMAND_LAST, run_unauthorized},
-    {"STARTTLS", COMMAND_LAST, run_not_implemented},
-    {"AUTH", COMMAND_LAST, run_auth},
-    {"MAIL", 0, smtpd_mail},
-    {"RCPT", 0, smtpd_rcpt},
-    {"DATA", COMMAND_LAST, smtpd_data},
-    {"BDAT", 0, smtpd_bdat},
-    {"RSET", COMMAND_JUNK, run_rset},
+    {"STARTTLS", COMMAND_LAST, smtpd_starttls},
+    {"AUTH", COMMAND_LAST | COMMAND_TLS, run_auth},
+    {"MAIL", COMMAND_TLS, smtpd_mail},
+    {"RCPT", COMMAND_TLS, smtpd_rcpt},
+    {"DATA", COMMAND_LAST | COMMAND_TLS, smtpd_data},
+    {"BDAT", COMMAND_TLS, smtpd_bdat},
+    {"RSET", COMMAND_JUNK | COMMAND_TLS, run_rset},
     {"NOOP", COMMAND_LAST | COMMAND_JUNK, run_noop},
-    {"VRFY", COMMAND_LAST | COMMAND_JUNK, run_vrfy},
-    {"ETRN", COMMAND_LAST | COMMAND_JUNK, run_etrn},
+    {"VRFY", COMMAND_LAST | COMMAND_JUNK | COMMAND_TLS, run_vrfy},
+    {"ETRN", COMMAND_LAST | COMMAND_JUNK | COMMAND_TLS, run_etrn},
     {"HELP", COMMAND_JUNK, run_help},
     {"QUIT", 0, run_quit},
     {NULL, 0, run_unknown},

@@ -8,6 +8,7 @@ typedef void command_fn(struct smtp_session *session, const char *arguments);
 
 enum command_flag {
     COMMAND_LAST = 1,  /* a client must wait for the answer (RFC 2920 section 3.1) */
+    COMMAND_TLS = 4,   /* not before STARTTLS, when the security level is encrypt */
     COMMAND_JUNK = 2,  /* leads to nothing: smtpd_junk_command_limit */
 };
 
@@ -31,10 +32,11 @@ enum ehlo_keyword {
     EHLO_DSN = 64,
     EHLO_SMTPUTF8 = 128,
     EHLO_CHUNKING = 256,
+    EHLO_STARTTLS = 1024,
     EHLO_SILENT = 512, /* silent-discard: do not log that keywords were left out */
 };
 unsigned ehlo_keywords_parse(const char *names);
 
-command_fn smtpd_helo, smtpd_ehlo, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat;
+command_fn smtpd_helo, smtpd_ehlo, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat, smtpd_starttls;
 
 #endif

@@ -10,31 +10,49 @@
 #include "smtpd/content.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
+#include "smtpd/tls.h"
 
 enum { CONTENT_CHUNK = 64 * 1024 };
 
 /* ---- before the content ---- */
+
+static void append_client(const struct smtp_session *session, struct text *out)
+{
+    const struct mail_config *mail = session->smtpd->mail;
+    const struct client *client = &session->client;
+    bool ipv6 = net_address_family(&client->address) == AF_INET6;
+
+    text_append_format(out, "Received: from %s (%s [%s%s])", session->helo != NULL ? session->helo : client->name.name,
+                       client->name.name, ipv6 ? "IPv6:" : "", client->address_text);
+    smtpd_tls_append_received(session, out);
+    text_append_format(out, "\n\tby %s (%s)", mail->myhostname, mail->mail_name);
+}
+
+/* RFC 3848 and RFC 6531 section 4.3. */
+static const char *with_protocol(const struct smtp_session *session)
+{
+    bool utf8 = (session->transaction->sendopts & SENDOPT_SMTPUTF8) != 0;
+
+    if (session->tls != NULL)
+        return utf8 ? "UTF8SMTPS" : "ESMTPS";
+    return utf8 ? "UTF8SMTP" : session->protocol;
+}
 
 /* RFC 5321 section 4.4, in Postfix's words. */
 static void append_received(struct smtp_session *session, struct text *out)
 {
     const struct transaction *transaction = session->transaction;
     const struct mail_config *mail = session->smtpd->mail;
-    const struct client *client = &session->client;
-    bool ipv6 = net_address_family(&client->address) == AF_INET6;
-    bool utf8 = (transaction->sendopts & SENDOPT_SMTPUTF8) != 0;
     char date[MAIL_DATE_SIZE];
 
     if (session->smtpd->config->smtpd_hide_client_session)
         text_append_format(out, "Received: by %s (%s)\n", mail->myhostname, mail->mail_name);
     else
-        text_append_format(out, "Received: from %s (%s [%s%s])\n\tby %s (%s)",
-                           session->helo != NULL ? session->helo : client->name.name, client->name.name,
-                           ipv6 ? "IPv6:" : "", client->address_text, mail->myhostname, mail->mail_name);
+        append_client(session, out);
     if (session->smtpd->config->smtpd_hide_client_session)
         text_append(out, "\tid ");
     else
-        text_append_format(out, " with %s id ", !utf8 ? session->protocol : "UTF8SMTP");
+        text_append_format(out, " with %s id ", with_protocol(session));
     text_append(out, session->log.identity);
     if (transaction->recipient_count == 1) {
         struct text quoted = {0};

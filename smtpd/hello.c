@@ -6,6 +6,7 @@
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
+#include "smtpd/tls.h"
 #include "util/base/memory.h"
 
 static const struct {
@@ -16,6 +17,7 @@ static const struct {
     {"size", EHLO_SIZE},
     {"vrfy", EHLO_VRFY},
     {"etrn", EHLO_ETRN},
+    {"starttls", EHLO_STARTTLS},
     {"enhancedstatuscodes", EHLO_ENHANCEDSTATUSCODES},
     {"8bitmime", EHLO_8BITMIME},
     {"dsn", EHLO_DSN},
@@ -127,6 +129,8 @@ void smtpd_ehlo(struct smtp_session *session, const char *arguments)
         without |= EHLO_VRFY;
     if (!mail->smtputf8_enable)
         without |= EHLO_SMTPUTF8;
+    if (!smtpd_tls_offered(session))
+        without |= EHLO_STARTTLS;
     text_append_format(&lines, "%s\n", mail->myhostname);
     for (size_t i = 0; i < sizeof keyword_names / sizeof *keyword_names; i++) {
         if ((without & keyword_names[i].keyword) != 0 || keyword_names[i].keyword == EHLO_SILENT)

@@ -1,4 +1,5 @@
-#include "smtpd/restriction.h"
+#include "smtpd/restriction_functions.h"
+#include "util/net/tls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,17 @@ static bool read_class(struct smtpd *smtpd, struct restriction *item, enum restr
     return item->list != NULL || error_prefix(error, "restriction class %s: ", item->name);
 }
 
+/* One that cannot be read is answered with 451, as a word that is no restriction is. */
+static void read_certificate_table(struct restriction *item)
+{
+    struct error error;
+
+    if (restriction_read_certificate_table(item, item->argument, &error))
+        return;
+    log_warning(NULL, "%s: %s", item->name, error.text);
+    item->row = NULL;
+}
+
 static bool read_item(struct smtpd *smtpd, struct restriction *item, const struct restriction_word *word,
                       enum restriction_list_kind kind, int depth, struct error *error)
 {
@@ -88,6 +100,8 @@ static bool read_item(struct smtpd *smtpd, struct restriction *item, const struc
     if (word->known == NULL)
         return !restriction_is_class(smtpd->config->smtpd_restriction_classes, word->name) ||
                read_class(smtpd, item, kind, depth, error);
+    if (word->known->argument == ARGUMENT_CERTIFICATE_TABLE)
+        read_certificate_table(item);
     if (word->known->argument == ARGUMENT_TABLE)
         item->tables = table_list_open(word->argument, error);
     return word->known->argument != ARGUMENT_TABLE || item->tables != NULL;
@@ -292,6 +306,7 @@ const char *judge_class(enum restriction_list_kind kind)
     case DATA_RESTRICTIONS: return "Data command";
     case END_OF_DATA_RESTRICTIONS: return "End-of-data";
     case ETRN_RESTRICTIONS: return "Etrn command";
+    case CLIENT_CERTIFICATE: return "Client certificate";
     default: return "Recipient address";
     }
 }
@@ -308,6 +323,7 @@ const char *judge_subject(const struct judge *judge, enum restriction_list_kind 
     case RECIPIENT_RESTRICTIONS: subject = judge_recipient(judge); break;
     case DATA_RESTRICTIONS: subject = "DATA"; break;
     case END_OF_DATA_RESTRICTIONS: subject = "END-OF-MESSAGE"; break;
+    case CLIENT_CERTIFICATE: subject = session->tls->subject_cn; break;
     default: break;
     }
     return arena_format(judge->arena, "<%s>", subject != NULL ? subject : session->client.identity);

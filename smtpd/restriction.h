@@ -38,6 +38,9 @@ bool judge_end(struct judge *judge);
 /* ---- for restrictions ---- */
 enum judgement { JUDGE_DUNNO, JUDGE_PERMIT, JUDGE_REJECT };
 
+enum certificate_key { CERTIFICATE_ITSELF, CERTIFICATE_KEY };
+enum { RESTRICTION_ORDER_LIMIT = 2 };
+
 struct restriction {
     const struct restriction_row *row; /* NULL: nobody knows it */
     char *name;                        /* as written */
@@ -45,6 +48,8 @@ struct restriction {
     bool guards_relay;
     struct table_list *tables;         /* of a table argument */
     struct restriction_list *list;     /* of a restriction class */
+    enum certificate_key order[RESTRICTION_ORDER_LIMIT]; /* check_ccert_access: what is looked up, one after another */
+    size_t order_count;
 };
 
 typedef enum judgement restriction_fn(struct judge *judge, const struct restriction *restriction);

@@ -17,6 +17,15 @@ restriction_fn restriction_unknown_client, restriction_unknown_reverse_client, r
 restriction_fn restriction_permit_auth_destination, restriction_reject_unauth_destination,
     restriction_defer_unauth_destination, restriction_unlisted_sender, restriction_unlisted_recipient;
 
+/* TLS certificates. */
+restriction_fn restriction_permit_tls_clientcerts, restriction_permit_tls_all_clientcerts, restriction_check_ccert_access;
+bool restriction_read_certificate_table(struct restriction *restriction, const char *argument, struct error *error);
+
+/* Applies what an access table's lookup gave; frees the value. */
+enum judgement restriction_apply(struct judge *judge, const struct restriction *restriction,
+                                 enum restriction_list_kind about, const char *key, enum table_result found,
+                                 struct text *value);
+
 /* Asks rewrite. False: judged already (*judgement), since it could not answer. */
 bool restriction_resolve(struct judge *judge, const char *address, struct resolve_reply *reply,
                          enum judgement *judgement);

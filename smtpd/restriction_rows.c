@@ -10,7 +10,7 @@ static enum judgement run_permit(struct judge *judge, const struct restriction *
     return JUDGE_PERMIT;
 }
 
-/* Without AUTH and STARTTLS nobody has logged in, and nobody has shown a certificate. */
+/* Without AUTH nobody has logged in. */
 static enum judgement run_permit_authenticated(struct judge *judge, const struct restriction *restriction)
 {
     (void)judge, (void)restriction;

@@ -7,6 +7,7 @@
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
+#include "smtpd/tls.h"
 
 void session_end_transaction(struct smtp_session *session)
 {
@@ -119,6 +120,10 @@ static void run_command(struct smtp_session *session, size_t index, const char *
     const struct command *command = &smtpd_commands[index];
     bool must_wait = (command->flags & COMMAND_LAST) != 0 || !session->extended;
 
+    if ((command->flags & COMMAND_TLS) != 0 && smtpd_tls_missing(session)) {
+        smtpd_reply(session, "530 5.7.0 Must issue a STARTTLS command first");
+        return;
+    }
     session->where = command->verb != NULL ? command->verb : "UNKNOWN";
     if (must_wait && command->verb != NULL && strcmp(command->verb, "QUIT") != 0 && session_out_of_step(session))
         return;
@@ -233,7 +238,7 @@ static void tell_timeout(struct smtp_session *session)
     static const char format[] = "421 4.4.2 %s Error: timeout exceeded\r\n";
     const char *line = arena_format(session->arena, format, session->smtpd->mail->myhostname);
 
-    if (stream_status(session->stream) == STREAM_TIMEOUT)
+    if (stream_status(session->stream) == STREAM_TIMEOUT && !stream_has_transport(session->stream))
         (void)!send(stream_fd(session->stream), line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -258,10 +263,25 @@ static void log_disconnect(struct smtp_session *session)
         total += session->total[i];
     }
     text_append_format(&counts, " commands=%ld", good);
-    if (good != total)
+    if (good != total || total == 0)
         text_append_format(&counts, "/%ld", total);
     log_info(NULL, "disconnect from %s%s", session->client.identity, text_string(&counts));
     text_free(&counts);
+}
+
+/* smtpd_tls_wrappermode: TLS comes before the greeting. True: there is nobody to greet. */
+static bool begin_wrapped(struct smtp_session *session)
+{
+    struct smtpd_tls *tls = session->smtpd->tls;
+
+    if (tls == NULL || !tls->wrapped)
+        return false;
+    if (smtpd_tls_ready(tls))
+        return !smtpd_tls_begin(session);
+    client_wait(session);
+    log_warning(NULL, "TLS is not available: no greeting for %s", session->client.identity);
+    session->closing = true;
+    return true;
 }
 
 void smtpd_session(struct service_session *service_session)
@@ -282,7 +302,8 @@ void smtpd_session(struct service_session *service_session)
     stream_set_timeout(session->stream, smtpd->config->smtpd_timeout);
     client_begin(session, service_session);
     classify_client(session);
-    greet(session);
+    if (!begin_wrapped(session))
+        greet(session);
     converse(session);
     stream_flush(session->stream);
     client_end(session);

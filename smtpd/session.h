@@ -22,12 +22,15 @@
 struct smtpd_config {
 #define PARAMETER PARAMETER_MEMBER
 #include "smtpd/smtpd.def"
+#include "smtpd/tls.def"
 #undef PARAMETER
 };
 
 struct restriction_list; /* restriction.h */
 struct submission;       /* mail/submit */
 struct content_decoder;  /* content.h */
+struct smtpd_tls;        /* tls.h */
+struct tls_peer;         /* util/net/tls.h */
 
 enum restriction_list_kind {
     CLIENT_RESTRICTIONS,
@@ -40,6 +43,7 @@ enum restriction_list_kind {
     ETRN_RESTRICTIONS,
     LOCAL_REWRITE_CLIENTS, /* local_header_rewrite_clients: a permit means local */
     RESTRICTION_LIST_KINDS,
+    CLIENT_CERTIFICATE, /* no list's: what check_ccert_access is about */
 };
 
 enum recipient_map { LOCAL_RECIPIENTS, ALIAS_RECIPIENTS, MAILBOX_RECIPIENTS, RELAY_RECIPIENTS, CANONICAL_RECIPIENTS,
@@ -67,6 +71,7 @@ struct smtpd {
     int cleanup_flags;     /* as receive_override_options leaves them */
     int64_t space, space_known; /* free for the queue, in bytes; when that was, on the monotonic clock */
     bool unchecked;        /* sendmail -bs for somebody who is not mail_owner: no access control, and mail to maildrop */
+    struct smtpd_tls *tls; /* NULL: TLS is not offered */
 };
 
 struct client {
@@ -125,6 +130,7 @@ struct smtp_session {
     enum bare_newline bare_newline;
     bool local_rewrite;   /* local_header_rewrite_clients has this client */
     struct transaction *transaction; /* NULL: none */
+    const struct tls_peer *tls; /* NULL: the connection is not encrypted */
     const char *where;     /* the last command, for "lost connection after RCPT" */
     bool denied;           /* refused at once: no command but QUIT is obeyed */
     long errors, junk;

@@ -8,6 +8,7 @@
 #include "mail/submit/submission.h"
 #include "smtpd/restriction.h"
 #include "smtpd/session.h"
+#include "smtpd/tls.h"
 #include "util/base/memory.h"
 
 static bool open_list(struct smtpd *smtpd, struct match_list **list, const char *patterns, int flags,
@@ -145,6 +146,8 @@ bool smtpd_setup(struct service_environment *environment, struct error *error)
     smtpd->interfaces = net_interfaces_list(&smtpd->interface_count, error);
     smtpd->dns = dns_new(&dns, error);
     if (smtpd->dns == NULL || !read_choices(smtpd, error) || !open_lists(smtpd, error) || !open_checks(smtpd, error))
+        return false;
+    if (!smtpd_tls_setup(smtpd, error))
         return false;
     smtpd->resolve = resolve_client_new(smtpd->mail, resolve_depends_on_sender(environment->config));
     smtpd->cleanup = submission_pool_new();

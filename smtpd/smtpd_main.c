@@ -4,10 +4,12 @@
 #include "smtpd/restriction.h"
 #include "smtpd/session.h"
 #include "smtpd/setup.h"
+#include "smtpd/tls.h"
 
 static const struct parameter parameters[] = {
 #define PARAMETER(...) PARAMETER_ROW(struct smtpd_config, __VA_ARGS__)
 #include "smtpd/smtpd.def"
+#include "smtpd/tls.def"
 #undef PARAMETER
 };
 
@@ -18,6 +20,7 @@ static const struct service smtpd = {
     .parameters = &smtpd_parameters,
     .sandbox = SANDBOX_READ_ONLY,
     .start = smtpd_setup,
+    .ready = smtpd_tls_protect,
     .session = smtpd_session,
     .serves_alone = true,
 };

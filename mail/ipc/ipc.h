@@ -28,10 +28,12 @@ enum { IPC_CLEANUP_CONTENT = 15 };
 #define IPC_PROTOCOL_QMGR "qmgr"
 #define IPC_PROTOCOL_DELIVERY "delivery"
 #define IPC_PROTOCOL_BOUNCE "bounce"
+#define IPC_PROTOCOL_TLSMGR "tlsmgr"
 
 #define IPC_SOCKET_REWRITE "private/rewrite"
 #define IPC_SOCKET_CLEANUP "public/cleanup"
 #define IPC_SOCKET_QMGR "public/qmgr"
+#define IPC_SOCKET_TLSMGR "private/tlsmgr"
 #define IPC_SOCKET_BOUNCE "private/bounce"
 #define IPC_SOCKET_DEFER "private/defer"
 #define IPC_SOCKET_TRACE "private/trace"

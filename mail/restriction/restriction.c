@@ -40,7 +40,7 @@ enum restriction_next restriction_next(char **cursor, const char *bare_table, st
     if (word->argument != NULL)
         return RESTRICTION_WORD;
     error_set(error, "restriction %s needs an argument: \"%s %s\"", word->name, word->name,
-              word->known->argument == ARGUMENT_TABLE ? "type:table" : "value");
+              word->known->argument == ARGUMENT_WORD ? "value" : "type:table");
     return RESTRICTION_BAD;
 }
 

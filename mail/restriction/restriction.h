@@ -8,7 +8,12 @@
 
 #include "util/base/error.h"
 
-enum restriction_argument { ARGUMENT_NONE, ARGUMENT_WORD, ARGUMENT_TABLE };
+enum restriction_argument {
+    ARGUMENT_NONE,
+    ARGUMENT_WORD,
+    ARGUMENT_TABLE,
+    ARGUMENT_CERTIFICATE_TABLE, /* a table, or { type:table, search_order = ... } */
+};
 
 /* One row of restriction.def. */
 struct restriction_name {

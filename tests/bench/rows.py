@@ -7,6 +7,7 @@ from harness.instance import USUAL_SERVICES
 from harness.smtp_client import SmtpClient
 from harness.waiting import free_port, wait_until
 from system import SlowSink, System
+from tls import TLS_ROWS
 
 SLOW_SECONDS, SLOW_SESSIONS = 0.2, 1000
 IDLE_SESSIONS = 5000
@@ -180,4 +181,5 @@ ROWS = {
     "idle-sessions": Row(f"{IDLE_SESSIONS} sessions open after EHLO (Postfix: 500)", idle_sessions),
     "dead-destination": Row("100 destinations beside a dead one with 50,000 messages", dead_destination),
     "isolation": Row("4 KiB, 20 kept-open sessions, by sessions_per_process", isolation, alone=True),
+    **{name: Row(*row) for name, row in TLS_ROWS.items()},
 }

@@ -236,13 +236,13 @@ def test_service_with_a_wakeup_is_restarted_at_once(echo):
 
 def test_program_that_does_not_exist_is_one_warning(echo, connect):
     mta = echo("one unix - - n - - nosuch", "two unix - - n - - nosuch", "scache unix - - n - 1 scache",
-               "tlsmgr unix - - n 1000? 1 tlsmgr")
+               "tlsproxy unix - - n - 0 tlsproxy")
     connect(mta.port)
     mta.wait_log("daemon started")
     lines = [line for line in mta.log().splitlines() if "nosuch" in line]
     assert len(lines) == 1
     assert lines[0].endswith("libexec/nosuch: no such program: not started: one/unix, two/unix")
-    assert "scache" not in mta.log() and "tlsmgr" not in mta.log()
+    assert "scache" not in mta.log() and "tlsproxy" not in mta.log()
     assert list((mta.spool / "private").iterdir()) == []
 
 

@@ -7,58 +7,77 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 
 void base64_encode(const void *bytes, size_t length, struct text *encoded)
 {
-    const unsigned char *at = bytes;
+    const unsigned char *from = bytes;
 
-    text_append(encoded, "");
-    for (; length > 0; at += 3) {
-        size_t count = length < 3 ? length : 3;
-        uint32_t group = (uint32_t)at[0] << 16 | (count > 1 ? (uint32_t)at[1] << 8 : 0) | (count > 2 ? at[2] : 0);
+    text_reserve(encoded, (length + 2) / 3 * 4);
+    for (size_t i = 0; i < length; i += 3) {
+        size_t count = length - i < 3 ? length - i : 3;
+        uint32_t group = (uint32_t)from[i] << 16;
 
-        for (size_t i = 0; i < 4; i++)
-            text_append_char(encoded, i <= count ? alphabet[group >> (18 - 6 * i) & 63] : '=');
-        length -= count;
+        group |= count > 1 ? (uint32_t)from[i + 1] << 8 : 0;
+        group |= count > 2 ? from[i + 2] : 0;
+        text_append_char(encoded, alphabet[group >> 18]);
+        text_append_char(encoded, alphabet[group >> 12 & 63]);
+        text_append_char(encoded, count > 1 ? alphabet[group >> 6 & 63] : '=');
+        text_append_char(encoded, count > 2 ? alphabet[group & 63] : '=');
     }
 }
 
-/* Four characters; returns how many bytes they are, 0: they are wrong. `last`: padding may stand here. */
-static size_t decode_group(const char *characters, bool last, unsigned char bytes[3])
+static int value_of(char c)
 {
-    size_t padding = characters[3] != '=' ? 0 : characters[2] != '=' ? 1 : 2;
-    uint32_t group = 0;
+    const char *found = c != '\0' ? strchr(alphabet, c) : NULL;
 
-    if (padding > 0 && !last)
-        return 0;
-    for (size_t i = 0; i < 4; i++) {
-        const char *found = i < 4 - padding ? strchr(alphabet, characters[i]) : alphabet;
+    return found != NULL ? (int)(found - alphabet) : -1;
+}
 
-        if (found == NULL)
+/* One group's bytes into bytes[3]; their number, 0 when it is none. */
+static size_t decode_group(const char *group, bool last, unsigned char *bytes)
+{
+    size_t digits = 4;
+    uint32_t bits = 0;
+
+    if (last && group[3] == '=')
+        digits = group[2] == '=' ? 2 : 3;
+    for (size_t i = 0; i < digits; i++) {
+        int value = value_of(group[i]);
+
+        if (value < 0)
             return 0;
-        group = group << 6 | (uint32_t)(found - alphabet);
+        bits |= (uint32_t)value << (18 - 6 * i);
     }
-    bytes[0] = (unsigned char)(group >> 16);
-    bytes[1] = (unsigned char)(group >> 8 & 255);
-    bytes[2] = (unsigned char)(group & 255);
-    for (size_t i = 3 - padding; i < 3; i++)
-        if (bytes[i] != 0) /* bits that no encoder sets */
-            return 0;
-    return 3 - padding;
+    if ((digits == 2 && (bits & 0xffff) != 0) || (digits == 3 && (bits & 0xff) != 0))
+        return 0;
+    for (size_t i = 0; i < 3; i++)
+        bytes[i] = (unsigned char)(bits >> (16 - 8 * i));
+    return digits - 1;
 }
 
 bool base64_decode(const char *encoded, struct text *bytes)
 {
     size_t length = strlen(encoded), before = bytes->length;
 
-    text_append(bytes, "");
-    for (size_t i = 0; i + 4 <= length; i += 4) {
+    if (length % 4 != 0)
+        return false;
+    text_reserve(bytes, length / 4 * 3);
+    for (size_t i = 0; i < length; i += 4) {
         unsigned char group[3];
         size_t count = decode_group(encoded + i, i + 4 == length, group);
 
-        if (count == 0)
-            length = 1; /* wrong, as any length that is no multiple of four */
-        else
-            text_append_bytes(bytes, group, count);
+        if (count == 0) {
+            explicit_bzero(bytes->data + before, bytes->length - before);
+            text_truncate(bytes, before);
+            return false;
+        }
+        text_append_bytes(bytes, group, count);
     }
-    if (length % 4 != 0)
-        text_truncate(bytes, before);
-    return length % 4 == 0;
+    return true;
+}
+
+bool base64_valid(const char *encoded)
+{
+    struct text bytes = {0};
+    bool valid = base64_decode(encoded, &bytes);
+
+    text_wipe(&bytes);
+    return valid;
 }

@@ -1,4 +1,4 @@
-/* base64 - RFC 4648 section 4: the usual alphabet, padded, without line ends. */
+/* base64 - RFC 4648 section 4, strictly: whole groups of four, padding only at the end, no unused bits set. */
 #ifndef UTIL_BASE_BASE64_H
 #define UTIL_BASE_BASE64_H
 
@@ -7,8 +7,9 @@
 
 #include "util/base/text.h"
 
-/* Both append. Decoding is false for what encoding cannot have made; nothing has been appended then. */
+/* Both append. What does not decode leaves the text as it was. */
 void base64_encode(const void *bytes, size_t length, struct text *encoded);
 bool base64_decode(const char *encoded, struct text *bytes);
+bool base64_valid(const char *encoded);
 
 #endif

@@ -134,7 +134,7 @@ static struct deadline operation_deadline(const struct stream *stream)
     return deadline_earlier(deadline_in(stream->timeout), stream->deadline);
 }
 
-static enum stream_status stream_fail(struct stream *stream, enum stream_status status, int error)
+enum stream_status stream_fail(struct stream *stream, enum stream_status status, int error)
 {
     stream->status = status;
     stream->error = error;
@@ -142,7 +142,7 @@ static enum stream_status stream_fail(struct stream *stream, enum stream_status 
 }
 
 /* Waits until a system call that said EAGAIN is worth another try. */
-static enum stream_status stream_wait(struct stream *stream, bool for_reading, struct deadline deadline)
+enum stream_status stream_wait(struct stream *stream, bool for_reading, struct deadline deadline)
 {
     enum wait_result result = for_reading ? task_watch_wait_readable(stream->watch, deadline)
                                           : task_watch_wait_writable(stream->watch, deadline);
@@ -277,13 +277,33 @@ enum stream_status stream_fill(struct stream *stream, size_t limit)
     return fill_until(stream, limit, operation_deadline(stream));
 }
 
+/* What a transport has ready; its end and its errors are met again by the next read. */
+static bool fill_now(struct stream *stream)
+{
+    struct buffer *in = &stream->in;
+    bool crosswise;
+    ssize_t got;
+
+    if (stream->status != STREAM_OK)
+        return false;
+    buffer_make_room(in);
+    got = read_some(stream, in->data + in->end, in->capacity - in->end, &crosswise);
+    if (got > 0)
+        in->end += (size_t)got;
+    else
+        buffer_release(in);
+    return got > 0;
+}
+
 bool stream_has_input(struct stream *stream)
 {
     char byte;
 
     if (stream->in.start < stream->in.end)
         return true;
-    return stream->transport == NULL && recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    if (stream->transport != NULL)
+        return fill_now(stream);
+    return recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /* Appends what comes before `end` to text, at most limit bytes of it, and consumes it with the end. */
@@ -417,6 +437,12 @@ void stream_set_transport(struct stream *stream, const struct stream_transport *
         stream->transport->close(stream->transport_state);
     stream->in.start = stream->in.end;
     buffer_release(&stream->in);
+    stream->drained = false; /* what is there to read is another question now */
     stream->transport = transport;
     stream->transport_state = state;
+}
+
+bool stream_has_transport(const struct stream *stream)
+{
+    return stream->transport != NULL;
 }

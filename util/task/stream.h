@@ -66,6 +66,11 @@ enum stream_status stream_print(struct stream *stream, const char *format, ...) 
 enum stream_status stream_flush(struct stream *stream);
 size_t stream_unflushed(const struct stream *stream);
 
+/* Waits until the descriptor is readable (or writable): for a handshake, after a system call said EAGAIN. */
+enum stream_status stream_wait(struct stream *stream, bool for_reading, struct deadline deadline);
+/* What lies below has failed: the stream fails from now on, with this status. */
+enum stream_status stream_fail(struct stream *stream, enum stream_status status, int error);
+
 /* ---- another transport below (TLS) ----
  * read and write are as read(2) and write(2); on -1 with EAGAIN *crosswise says that read waits for writing (or
  * write for reading). close frees state, not the descriptor. */
@@ -74,6 +79,7 @@ struct stream_transport {
     ssize_t (*write)(void *state, const void *bytes, size_t length, bool *crosswise);
     void (*close)(void *state);
 };
+bool stream_has_transport(const struct stream *stream);
 /* Unread buffered bytes are dropped: nothing that came before a handshake is obeyed after it. */
 void stream_set_transport(struct stream *stream, const struct stream_transport *transport, void *state);
 

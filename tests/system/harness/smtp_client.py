@@ -1,5 +1,6 @@
 """A scripted SMTP client: sends exactly the bytes it is told to, reads replies."""
 import socket
+import ssl
 from dataclasses import dataclass
 
 
@@ -14,6 +15,24 @@ class Reply:
 
     def __str__(self):
         return "\n".join(f"{self.code} {line}" for line in self.lines)
+
+
+def tls_context(certificate=None, trust=None, ciphers=None, most=None, least=None):
+    """How a client goes into a handshake: certificate is a pair of paths; without trust, any server is good."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED if trust else ssl.CERT_NONE
+    if trust:
+        context.load_verify_locations(str(trust))
+    if certificate:
+        context.load_cert_chain(*certificate)
+    if ciphers:
+        context.set_ciphers(ciphers)
+    if most:
+        context.maximum_version = most
+    if least:
+        context.minimum_version = least
+    return context
 
 
 class SmtpClient:
@@ -32,6 +51,19 @@ class SmtpClient:
     def close(self):
         self.reader.close()
         self.socket.close()
+
+    # ---- TLS ----
+
+    def tls(self, context=None, name=None, session=None):
+        """The handshake: after STARTTLS was answered, or, for a service in wrapper mode, at once."""
+        self.reader.close()
+        self.socket = (context or tls_context()).wrap_socket(self.socket, server_hostname=name, session=session)
+        self.reader = self.socket.makefile("rb")
+        return self
+
+    def starttls(self, **options):
+        self.command("STARTTLS", 220)
+        return self.tls(**options)
 
     # ---- raw ----
 

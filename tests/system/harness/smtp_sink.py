@@ -7,6 +7,7 @@
 Verbs are what clients send, and CONNECT (the greeting) and END (the end of DATA or of the last BDAT).
 """
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Message:
     data: bytes           # dots removed
     commands: list        # all lines of the session until now
     session: int
+    encrypted: bool
 
 
 @dataclass
@@ -43,18 +45,26 @@ class Session:
     recipients: list = field(default_factory=list)
     body: bytes = b""
 
+    @property
+    def encrypted(self):
+        return isinstance(self.connection, ssl.SSLSocket)
+
 
 class Hangup(Exception):
     pass
 
 
 class SmtpSink:
+    """tls: an ssl.SSLContext; STARTTLS is offered then, or (wrapped) TLS begins with the connection. behind_starttls: bytes
+    that leave together with the answer to STARTTLS."""
+
     def __init__(self, port=0, host="127.0.0.1", extensions=("PIPELINING", "8BITMIME", "SIZE 20000000", "DSN"),
-                 lmtp=False, name="sink.example"):
+                 lmtp=False, name="sink.example", tls=None, wrapped=False, behind_starttls=b""):
         self.listener = socket.create_server((host, port), backlog=200)
         self.host, self.port = self.listener.getsockname()
         self.extensions = list(extensions)
         self.lmtp, self.name = lmtp, name
+        self.tls, self.wrapped, self.behind_starttls = tls, wrapped, behind_starttls
         self.rules = []
         self.messages = []
         self.sessions = []
@@ -93,8 +103,10 @@ class SmtpSink:
             threading.Thread(target=self._serve, args=(session,), daemon=True).start()
 
     def _serve(self, session):
-        session.reader = session.connection.makefile("rb")
         try:
+            if self.wrapped:
+                self._encrypt(session)
+            session.reader = session.connection.makefile("rb")
             self._answer(session, "CONNECT", "", f"220 {self.name} ESMTP")
             while line := session.reader.readline():
                 text = line.rstrip(b"\r\n").decode("utf-8", "replace")
@@ -103,8 +115,20 @@ class SmtpSink:
         except (Hangup, OSError, ValueError):
             pass
         finally:
-            session.reader.close()
+            if session.reader:
+                session.reader.close()
             session.connection.close()
+
+    def _encrypt(self, session):
+        session.connection = self.tls.wrap_socket(session.connection, server_side=True)
+        session.reader = session.connection.makefile("rb")
+
+    def _start_tls(self, session, line):
+        if not any(rule.verb == "STARTTLS" for rule in self.rules):
+            session.connection.sendall(b"220 2.0.0 go on\r\n" + self.behind_starttls)
+            self._encrypt(session)
+        elif self._answer(session, "STARTTLS", line, "220 2.0.0 go on"):
+            self._encrypt(session)
 
     def _find_rule(self, verb, line):
         with self.lock:
@@ -136,7 +160,10 @@ class SmtpSink:
         verb = line.split(" ", 1)[0].upper()
         argument = line[line.find("<") + 1:line.rfind(">")]
         if verb in ("EHLO", "LHLO"):
-            self._answer(session, verb, line, "\n".join(f"250 {w}" for w in [self.name] + self.extensions))
+            offered = self.extensions + (["STARTTLS"] if self.tls and not session.encrypted else [])
+            self._answer(session, verb, line, "\n".join(f"250 {w}" for w in [self.name] + offered))
+        elif verb == "STARTTLS" and self.tls:
+            self._start_tls(session, line)
         elif verb == "MAIL":
             if self._answer(session, verb, line, "250 2.1.0 Ok"):
                 session.sender, session.recipients, session.body = argument, [], b""
@@ -176,7 +203,8 @@ class SmtpSink:
             self._answer(session, "BDAT", line, "250 2.0.0 Ok")
 
     def _end(self, session, line):
-        message = Message(session.sender, session.recipients, session.body, list(session.commands), session.number)
+        message = Message(session.sender, session.recipients, session.body, list(session.commands), session.number,
+                          session.encrypted)
         accepted = False
         for recipient in session.recipients if self.lmtp else [line]:
             accepted |= self._answer(session, "END", recipient, "250 2.0.0 Ok: kept")

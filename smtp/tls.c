@@ -1,0 +1,228 @@
+#include "smtp/tls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mail/tls/session_cache.h"
+#include "util/base/log.h"
+#include "util/base/memory.h"
+
+/* ---- start ---- */
+
+static bool open_keys(struct smtp_tls *tls, const struct smtp_config *config, bool lmtp, struct error *error)
+{
+    const struct key_file_names names = {
+        .side = lmtp ? "lmtp" : "smtp",
+        .chain_files = config->tls_chain_files,
+        .pairs = {{"RSA", config->tls_cert_file, config->tls_key_file},
+                  {"DSA", config->tls_dcert_file, config->tls_dkey_file},
+                  {"ECDSA", config->tls_eccert_file, config->tls_eckey_file}},
+    };
+
+    tls->files = private_files_new();
+    tls->keys = key_files_new(&names, tls->files);
+    return private_files_count(tls->files) == 0 || private_files_start(tls->files, error);
+}
+
+static bool make_context(struct smtp_tls *tls, const struct smtp_config *config, struct error *error)
+{
+    struct tls_settings settings = {.ca_file = config->tls_CAfile,
+                                    .ca_path = config->tls_CApath,
+                                    .verify_depth = (int)config->tls_scert_verifydepth,
+                                    .digest = config->tls_fingerprint_digest,
+                                    .dane_digests = tls->parameters->tls_dane_digests,
+                                    .session_lifetime = tls->session_lifetime};
+
+    mail_tls_settings(tls->parameters, &settings);
+    tls->context = tls_context_new(&settings, error);
+    return tls->context != NULL;
+}
+
+struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_config *config, bool lmtp,
+                              struct error *error)
+{
+    struct smtp_tls *tls = memory_new(sizeof *tls);
+    struct error trouble;
+
+    tls->parameters = mail_tls_parameters(main_cf, error);
+    tls->policies = table_list_open(config->tls_policy_maps, error);
+    if (tls->parameters == NULL || tls->policies == NULL || !open_keys(tls, config, lmtp, error))
+        return NULL;
+    if (*config->tls_session_cache_database != '\0')
+        tls->session_lifetime = config->tls_session_cache_timeout;
+    if (!mail_tls_library(tls->parameters, &trouble) || !make_context(tls, config, &trouble))
+        log_warning(NULL, "%s: disabling TLS support", trouble.text);
+    return tls;
+}
+
+/* ---- trouble ---- */
+
+static bool fail(const struct smtp_session *session, const char *dsn, struct arena *arena, struct smtp_trouble *trouble)
+{
+    trouble->dsn = arena_copy(arena, dsn);
+    trouble->relay = arena_copy(arena, session->relay);
+    return false;
+}
+
+static bool not_offered(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
+{
+    error_set(&trouble->reason, "TLS is required, but was not offered by host %s", session->peer);
+    return fail(session, "4.7.4", arena, trouble);
+}
+
+static bool refused(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
+{
+    struct text said = {0};
+
+    smtp_reply_line(&session->reply, &said);
+    error_set(&trouble->reason, "TLS is required, but host %s refused to start TLS: %s", session->peer,
+              text_string(&said));
+    trouble->diagnostic = arena_copy(arena, text_string(&said));
+    trouble->remote_mta = arena_copy(arena, session->host);
+    session->reply.dsn[0] = '4'; /* another host, or this one later, may be better at it */
+    text_free(&said);
+    return fail(session, session->reply.dsn, arena, trouble);
+}
+
+/* ---- sessions that may be resumed ---- */
+
+static const char *cache_name(const struct smtp_session *session)
+{
+    return session->client->lmtp ? "lmtp" : "smtp";
+}
+
+static const char *session_key(const struct smtp_session *session, const struct smtp_tls_policy *policy,
+                               struct arena *arena)
+{
+    return arena_format(arena, "%s %s %s", session->relay, session->client->config->helo_name, policy->identity);
+}
+
+static void keep_session(void *context, const void *bytes, size_t length)
+{
+    struct smtp_session *session = context;
+
+    session_cache_keep(cache_name(session), session->tls_key, bytes, length, session->client->tls->session_lifetime);
+}
+
+/* ---- the handshake ---- */
+
+static void fill_match(const struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
+                       struct tls_match *match)
+{
+    *match = (struct tls_match){.by = TLS_MATCH_TRUST};
+    if (policy->level == SMTP_TLS_FINGERPRINT) {
+        match->by = TLS_MATCH_FINGERPRINT;
+        match->fingerprints = smtp_tls_policy_fingerprints(policy, arena);
+    } else if (policy->level > SMTP_TLS_FINGERPRINT) {
+        match->by = TLS_MATCH_NAMES;
+        match->names = smtp_tls_policy_names(policy, session->host, arena);
+        match->anchors = policy->anchors;
+    }
+}
+
+static void log_failure(const struct smtp_session *session, enum tls_result result, const struct error *error)
+{
+    switch (result) {
+    case TLS_TIMEOUT: log_info(NULL, "SSL_connect error to %s: Connection timed out", session->relay); break;
+    case TLS_LOST: log_info(NULL, "SSL_connect error to %s: lost connection", session->relay); break;
+    case TLS_FAILED:
+        log_info(NULL, "SSL_connect error to %s: -1", session->relay);
+        log_warning(NULL, "TLS library problem: %s", error->text);
+        break;
+    default: break;
+    }
+}
+
+static void log_success(const struct smtp_session *session, const struct smtp_tls_policy *policy,
+                        const struct tls_peer *peer)
+{
+    if (session->client->config->tls_loglevel < TLS_LOG_SUMMARY)
+        return;
+    if (policy->level >= SMTP_TLS_FINGERPRINT && peer->trust != TLS_VERIFIED && *peer->verify_error != '\0')
+        log_info(NULL, "certificate verification failed for %s: %s", session->relay, peer->verify_error);
+    log_info(NULL, "%s TLS connection established to %s%s%s: %s%s%s", peer->trust_word, session->relay,
+             *peer->server_name != '\0' ? " to " : "", peer->server_name, peer->agreed,
+             *peer->details != '\0' ? " " : "", peer->details);
+}
+
+static enum tls_result connect_tls(struct smtp_session *session, const struct smtp_tls_policy *policy,
+                                   struct tls_peer *peer, struct arena *arena, struct error *error)
+{
+    const struct smtp_config *config = session->client->config;
+    struct smtp_tls *tls = session->client->tls;
+    struct tls_match match;
+    struct text resumable = {0};
+    struct tls_handshake handshake = {.peer = session->relay,
+                                      .log_level = (int)config->tls_loglevel,
+                                      .deadline = deadline_in(config->starttls_timeout),
+                                      .protocols = policy->protocols,
+                                      .ciphers = policy->ciphers,
+                                      .server_name = smtp_tls_policy_server_name(policy, session->host),
+                                      .match = &match};
+    enum tls_result result;
+
+    fill_match(session, policy, arena, &match);
+    tls_context_set_credentials(tls->context, key_files_named(tls->keys) ? key_files_current(tls->keys) : NULL);
+    if (tls->session_lifetime > 0) {
+        session->tls_key = session_key(session, policy, session->arena);
+        if (session_cache_find(cache_name(session), session->tls_key, &resumable)) {
+            handshake.session = resumable.data;
+            handshake.session_length = resumable.length;
+        }
+        handshake.new_session = keep_session;
+        handshake.session_context = session;
+    }
+    result = tls_connect(tls->context, session->stream, &handshake, session->arena, peer, error);
+    if (result != TLS_OK && resumable.length > 0)
+        session_cache_forget(cache_name(session), session->tls_key);
+    text_wipe(&resumable);
+    return result;
+}
+
+static bool begin(struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
+                  struct smtp_trouble *trouble)
+{
+    struct tls_peer *peer = arena_alloc(session->arena, sizeof *peer);
+    struct error error = {.text = ""};
+    enum tls_result result = connect_tls(session, policy, peer, arena, &error);
+
+    if (result != TLS_OK) {
+        log_failure(session, result, &error);
+        session->dead = true;
+        session->tls_failed = true;
+        error_set(&trouble->reason, "Cannot start TLS: handshake failure");
+        return fail(session, "4.7.5", arena, trouble);
+    }
+    session->tls = peer;
+    log_success(session, policy, peer);
+    if (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED)
+        return true;
+    error_set(&trouble->reason, "Server certificate not verified");
+    return fail(session, "4.7.5", arena, trouble);
+}
+
+bool smtp_tls_secure(struct smtp_session *session, const struct smtp_tls_policy *policy, bool wrapped, bool *begun,
+                     struct arena *arena, struct smtp_trouble *trouble)
+{
+    bool offered = (session->offer.features & EHLO_STARTTLS) != 0;
+
+    *begun = false;
+    if (policy->level == SMTP_TLS_NONE || session->client->tls->context == NULL) {
+        if (!wrapped && offered && session->client->config->tls_note_starttls_offer)
+            log_info(NULL, "Host offered STARTTLS: [%s]", session->host);
+        return policy->level < SMTP_TLS_ENCRYPT || not_offered(session, arena, trouble);
+    }
+    if (!wrapped && !offered)
+        return policy->level < SMTP_TLS_ENCRYPT || not_offered(session, arena, trouble);
+    if (!wrapped) {
+        stream_print(session->stream, "STARTTLS\r\n");
+        if (!smtp_session_receive(session, session->client->config->starttls_timeout)) {
+            smtp_session_lost(session, "performing the STARTTLS handshake", arena, trouble);
+            return false;
+        }
+        if (session->reply.code / 100 != 2)
+            return policy->level < SMTP_TLS_ENCRYPT || refused(session, arena, trouble);
+    }
+    *begun = begin(session, policy, arena, trouble);
+    return *begun;
+}

@@ -1,0 +1,45 @@
+/* tls_policy - how much TLS a next hop has to have: smtp_tls_security_level and smtp_tls_policy_maps. */
+#ifndef SMTP_TLS_POLICY_H
+#define SMTP_TLS_POLICY_H
+
+#include "mail/tls/mail_tls.h"
+#include "smtp/config.h"
+#include "util/base/arena.h"
+
+enum smtp_tls_level {
+    SMTP_TLS_NONE,
+    SMTP_TLS_MAY,         /* if the server offers it, whoever it is */
+    SMTP_TLS_ENCRYPT,     /* or no mail */
+    SMTP_TLS_FINGERPRINT, /* from here on the server has to show who it is */
+    SMTP_TLS_VERIFY,
+    SMTP_TLS_SECURE,
+};
+
+struct smtp_tls_policy {
+    enum smtp_tls_level level;
+    struct tls_protocols protocols;
+    const char *ciphers;
+    const char *match;       /* names and strategies between blanks, commas or colons; or fingerprints */
+    const char *server_name; /* "hostname", "nexthop", a name; "": none */
+    const char *const *anchors; /* PEM texts that are trusted in place of the CAs, NULL at the end; NULL: none */
+    const char *nexthop;     /* without brackets and port */
+    const char *identity;    /* the same for what is as good: sessions may be shared */
+};
+
+/* The word for a level; NULL: there is no such one. */
+const char *smtp_tls_level_name(enum smtp_tls_level level);
+bool smtp_tls_level_by_name(const char *name, enum smtp_tls_level *level);
+
+/* The policy for one item of a next hop, "[mail.example]:submission", as the tables or main.cf say. All text is the
+ * arena's. False: see error; mail has to wait until an administrator mends it. */
+bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, struct arena *arena,
+                          struct smtp_tls_policy *policy, struct error *error);
+
+/* The names that the certificate of `host` may have, NULL at the end. */
+const char *const *smtp_tls_policy_names(const struct smtp_tls_policy *policy, const char *host, struct arena *arena);
+/* The fingerprints of match, NULL at the end. */
+const char *const *smtp_tls_policy_fingerprints(const struct smtp_tls_policy *policy, struct arena *arena);
+/* What SNI says to that host; NULL: nothing. */
+const char *smtp_tls_policy_server_name(const struct smtp_tls_policy *policy, const char *host);
+
+#endif

@@ -1,0 +1,81 @@
+"""Rows of `make bench` about TLS as a server."""
+import re
+import resource
+import subprocess
+from pathlib import Path
+
+from harness.certificates import make_certificate
+from harness.instance import USUAL_SERVICES
+from harness.smtp_client import SmtpClient, tls_context
+from system import TICK, System
+
+TLS_SESSIONS = 2000
+CLIENTS, SECONDS = 4, 5
+
+
+def tls_system(mta, services=None, kind="rsa", **settings):
+    system = System(mta, settings, services)
+    system.instance.stop()
+    made = make_certificate(system.instance.directory, "mail.test.example", kind)
+    system.instance.set_main(smtpd_tls_chain_files=made.chain, smtpd_tls_security_level="may")
+    system.instance.start()
+    return system
+
+
+def processor_time(instance):
+    """ms of all its processes, those that have ended with them."""
+    used = 0
+    for pid in instance.processes():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        used += sum(map(int, fields[11:15 if pid == instance.pid else 13])) * TICK
+    return used
+
+
+def handshakes(kind, *how):
+    """openssl s_time, several at once: a connection, a handshake, and away."""
+    def measure(mta, scale=1):
+        system = tls_system(mta, USUAL_SERVICES.replace("- smtpd", "- smtpd -o smtpd_tls_wrappermode=yes", 1), kind)
+        command = ["openssl", "s_time", "-connect", f"127.0.0.1:{system.instance.port}", "-time", str(SECONDS), *how]
+        try:
+            before = processor_time(system.instance)
+            runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(CLIENTS)]
+            outputs = [run.communicate()[0] for run in runs]
+            made = sum(int(re.search(r"(\d+) connections in \d+ real seconds", output)[1]) for output in outputs)
+            return {"handshakes/s": made / SECONDS,
+                    "server's CPU, ms/handshake": (processor_time(system.instance) - before) / made}
+        finally:
+            system.close()
+    return measure
+
+
+def idle_tls_sessions(mta, scale=1):
+    """Sessions that have said EHLO within TLS and wait; then mail passes among them."""
+    sessions = TLS_SESSIONS if mta == "postern" else 300  # a process each
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    rows = [line.split() for line in USUAL_SERVICES.strip().splitlines()]
+    services = [" ".join(row[:6] + [str(sessions + 100)] + row[7:] if row[7] == "smtpd" else row) for row in rows]
+    system, clients, context = tls_system(mta, services), [], tls_context()
+    try:
+        system.through(100, 10, 1024, "-d")
+        empty = system.resident("smtpd")
+        for _ in range(sessions):
+            client = SmtpClient(system.instance.port, timeout=60)
+            client.ehlo()
+            clients.append(client.starttls(context=context))
+            client.ehlo()
+        held = system.resident("smtpd") - empty
+        figures = system.through(500, 10, 4096, "-d")
+        return {"KiB a session": held / sessions, "through among them, messages/s": figures["through, messages/s"]}
+    finally:
+        for client in clients:
+            client.close()
+        system.close()
+
+
+TLS_ROWS = {
+    "tls-full": ("full TLS 1.3 handshakes, ECDSA P-256", handshakes("ec", "-new"), 2),
+    "tls-full-rsa": ("full TLS 1.3 handshakes, RSA 2048 (of which OpenSSL's signature alone is most)", handshakes("rsa", "-new"), None),
+    "tls-resumed": ("resumed TLS 1.2 handshakes", handshakes("rsa", "-reuse", "-tls1_2"), 2),
+    "tls-idle": (f"{TLS_SESSIONS} sessions open after EHLO within TLS (Postfix: 300)", idle_tls_sessions, None),
+}

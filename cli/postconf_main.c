@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/postconf.h"
+#include "mail/sasl/sasl_server.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/table/table.h"
@@ -119,14 +120,13 @@ static void print_lines(const char *const *lines)
 static bool print_facts(const struct request *request)
 {
     static const char *const locks[] = {"flock", "fcntl", "dotlock", NULL};
-    static const char *const server_sasl[] = {"dovecot", NULL};
 
     if (request->letters['l'])
         print_lines(locks);
     if (request->letters['m'])
         print_lines(table_types());
     if (request->letters['a'])
-        print_lines(server_sasl);
+        print_lines(sasl_server_types());
     return request->letters['l'] || request->letters['m'] || request->letters['a'] || request->letters['A'];
 }
 

@@ -105,12 +105,6 @@ static void run_not_implemented(struct smtp_session *session, const char *argume
     smtpd_reply(session, "502 5.5.1 Error: command not implemented");
 }
 
-static void run_auth(struct smtp_session *session, const char *arguments)
-{
-    (void)arguments;
-    smtpd_reply(session, "503 5.5.1 Error: authentication not enabled");
-}
-
 static void run_unauthorized(struct smtp_session *session, const char *arguments)
 {
     (void)arguments;
@@ -129,7 +123,7 @@ const struct command smtpd_commands[] = {
     {"XCLIENT", COMMAND_LAST, run_unauthorized},
     {"XFORWARD", COMMAND_LAST, run_unauthorized},
     {"STARTTLS", COMMAND_LAST, run_not_implemented},
-    {"AUTH", COMMAND_LAST, run_auth},
+    {"AUTH", COMMAND_LAST, smtpd_auth},
     {"MAIL", 0, smtpd_mail},
     {"RCPT", 0, smtpd_rcpt},
     {"DATA", COMMAND_LAST, smtpd_data},

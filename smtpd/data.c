@@ -15,6 +15,14 @@ enum { CONTENT_CHUNK = 64 * 1024 };
 
 /* ---- before the content ---- */
 
+/* RFC 3848: ESMTPA and so on. */
+static const char *protocol_name(const struct smtp_session *session, bool authenticated)
+{
+    if ((session->transaction->sendopts & SENDOPT_SMTPUTF8) != 0)
+        return authenticated ? "UTF8SMTPA" : "UTF8SMTP";
+    return authenticated && session->extended ? "ESMTPA" : session->protocol;
+}
+
 /* RFC 5321 section 4.4, in Postfix's words. */
 static void append_received(struct smtp_session *session, struct text *out)
 {
@@ -22,19 +30,22 @@ static void append_received(struct smtp_session *session, struct text *out)
     const struct mail_config *mail = session->smtpd->mail;
     const struct client *client = &session->client;
     bool ipv6 = net_address_family(&client->address) == AF_INET6;
-    bool utf8 = (transaction->sendopts & SENDOPT_SMTPUTF8) != 0;
+    bool authenticated = session->sasl_method != NULL;
+    bool named = authenticated && session->smtpd->config->smtpd_sasl_authenticated_header;
     char date[MAIL_DATE_SIZE];
 
     if (session->smtpd->config->smtpd_hide_client_session)
         text_append_format(out, "Received: by %s (%s)\n", mail->myhostname, mail->mail_name);
     else
-        text_append_format(out, "Received: from %s (%s [%s%s])\n\tby %s (%s)",
+        text_append_format(out, "Received: from %s (%s [%s%s])\n\t%s%s%sby %s (%s)",
                            session->helo != NULL ? session->helo : client->name.name, client->name.name,
-                           ipv6 ? "IPv6:" : "", client->address_text, mail->myhostname, mail->mail_name);
+                           ipv6 ? "IPv6:" : "", client->address_text, named ? "(Authenticated sender: " : "",
+                           named ? session->sasl_username : "", named ? ")\n\t" : "", mail->myhostname,
+                           mail->mail_name);
     if (session->smtpd->config->smtpd_hide_client_session)
         text_append(out, "\tid ");
     else
-        text_append_format(out, " with %s id ", !utf8 ? session->protocol : "UTF8SMTP");
+        text_append_format(out, " with %s id ", protocol_name(session, authenticated));
     text_append(out, session->log.identity);
     if (transaction->recipient_count == 1) {
         struct text quoted = {0};

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
@@ -16,6 +17,7 @@ static const struct {
     {"size", EHLO_SIZE},
     {"vrfy", EHLO_VRFY},
     {"etrn", EHLO_ETRN},
+    {"auth", EHLO_AUTH},
     {"enhancedstatuscodes", EHLO_ENHANCEDSTATUSCODES},
     {"8bitmime", EHLO_8BITMIME},
     {"dsn", EHLO_DSN},
@@ -130,6 +132,10 @@ void smtpd_ehlo(struct smtp_session *session, const char *arguments)
     for (size_t i = 0; i < sizeof keyword_names / sizeof *keyword_names; i++) {
         if ((without & keyword_names[i].keyword) != 0 || keyword_names[i].keyword == EHLO_SILENT)
             continue;
+        if (keyword_names[i].keyword == EHLO_AUTH) {
+            auth_announce(session, &lines);
+            continue;
+        }
         append_upper(&lines, keyword_names[i].name);
         if (keyword_names[i].keyword == EHLO_SIZE)
             text_append_format(&lines, " %ld", mail->message_size_limit);

@@ -1,5 +1,6 @@
 /* RCPT: RFC 5321 section 4.1.1.3. The first recipient that is accepted begins a queue file. */
 #include "mail/submit/submission.h"
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
@@ -78,7 +79,7 @@ static void add_attribute(struct arena *arena, struct ipc_strings *attributes, c
     attributes->items[attributes->count++] = arena_format(arena, "%s=%s", name, value);
 }
 
-enum { CLIENT_ATTRIBUTES = 15 };
+enum { CLIENT_ATTRIBUTES = 18 };
 
 /* In the order in which Postfix has them in its files. */
 static void describe_client(struct smtp_session *session, struct arena *arena, struct ipc_strings *attributes)
@@ -87,6 +88,12 @@ static void describe_client(struct smtp_session *session, struct arena *arena, s
     char server[NET_ADDRESS_SIZE];
 
     attributes->items = arena_alloc(arena, CLIENT_ATTRIBUTES * sizeof *attributes->items);
+    if (session->sasl_method != NULL) {
+        add_attribute(arena, attributes, "sasl_method", session->sasl_method);
+        add_attribute(arena, attributes, "sasl_username", session->sasl_username);
+    }
+    if (session->transaction->sasl_sender != NULL)
+        add_attribute(arena, attributes, "sasl_sender", session->transaction->sasl_sender);
     add_attribute(arena, attributes, "log_client_name", client->name.name);
     add_attribute(arena, attributes, "log_client_address", client->address_text);
     add_attribute(arena, attributes, "log_client_port", client->port);
@@ -128,6 +135,15 @@ static struct submission *begin_submission(struct smtp_session *session, struct 
     return submission_open(session->smtpd->cleanup, session->smtpd->mail, &open, error);
 }
 
+static void log_client(struct smtp_session *session)
+{
+    struct text login = {0};
+
+    auth_append_log(session, ", ", &login);
+    log_info(&session->log, "client=%s%s", session->client.identity, text_string(&login));
+    text_free(&login);
+}
+
 /* The queue file is begun with the first recipient; its ID identifies the session from then on. */
 static bool open_submission(struct smtp_session *session)
 {
@@ -144,7 +160,7 @@ static bool open_submission(struct smtp_session *session)
     }
     transaction->first_recipient = transaction->recipient.address;
     session->log.identity = arena_copy(transaction->arena, submission_queue_id(transaction->submission));
-    log_info(&session->log, "client=%s", session->client.identity);
+    log_client(session);
     return true;
 }
 

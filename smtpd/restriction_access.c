@@ -22,10 +22,9 @@ static enum judgement lookup_failed(struct judge *judge, const struct restrictio
                         judge_subject(judge, about), judge_class(about));
 }
 
-/* Applies what a lookup gave; text is the caller's. */
-static enum judgement apply(struct judge *judge, const struct restriction *restriction,
-                            enum restriction_list_kind about, const char *key, enum table_result found,
-                            struct text *value)
+enum judgement restriction_apply(struct judge *judge, const struct restriction *restriction,
+                                 enum restriction_list_kind about, const char *key, enum table_result found,
+                                 struct text *value)
 {
     enum judgement result = JUDGE_DUNNO;
 
@@ -45,7 +44,7 @@ static enum judgement check_name(struct judge *judge, const struct restriction *
     enum table_result found =
         domain_lookup(restriction->tables, name, LOOKUP_DOMAIN | parent_keys(judge), &value, &error);
 
-    return apply(judge, restriction, about, name, found, &value);
+    return restriction_apply(judge, restriction, about, name, found, &value);
 }
 
 /* 192.0.2.1, then 192.0.2, 192.0, 192; the same with the groups of an IPv6 address. */
@@ -78,7 +77,7 @@ static enum judgement check_address(struct judge *judge, const struct restrictio
     struct error error;
     enum table_result found = address_block_lookup(restriction->tables, address, &value, &error);
 
-    return apply(judge, restriction, CLIENT_RESTRICTIONS, address, found, &value);
+    return restriction_apply(judge, restriction, CLIENT_RESTRICTIONS, address, found, &value);
 }
 
 static enum judgement check_client(struct judge *judge, const struct restriction *restriction, const char *name)
@@ -133,7 +132,7 @@ static enum judgement check_mailbox(struct judge *judge, const struct restrictio
     key = *address != '\0' ? address : judge->session->smtpd->config->smtpd_null_access_lookup_key;
     found = address_lookup(restriction->tables, key, keys, judge->session->smtpd->mail->recipient_delimiter, &value,
                            NULL, &error);
-    return apply(judge, restriction, about, key, found, &value);
+    return restriction_apply(judge, restriction, about, key, found, &value);
 }
 
 enum judgement restriction_check_sender_access(struct judge *judge, const struct restriction *restriction)

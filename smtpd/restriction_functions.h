@@ -8,6 +8,11 @@
 restriction_fn restriction_check_client_access, restriction_check_address_map, restriction_check_reverse_client_access,
     restriction_check_helo_access, restriction_check_sender_access, restriction_check_recipient_access;
 
+/* Logins. */
+restriction_fn restriction_permit_authenticated, restriction_check_sasl_access, restriction_sender_mismatch,
+    restriction_known_sender_mismatch, restriction_authenticated_sender_mismatch,
+    restriction_unauthenticated_sender_mismatch;
+
 /* Names of clients, HELO and domains. */
 restriction_fn restriction_unknown_client, restriction_unknown_reverse_client, restriction_non_fqdn_helo,
     restriction_invalid_helo, restriction_non_fqdn_sender, restriction_non_fqdn_recipient,
@@ -16,6 +21,11 @@ restriction_fn restriction_unknown_client, restriction_unknown_reverse_client, r
 /* Where mail goes, and who exists there. */
 restriction_fn restriction_permit_auth_destination, restriction_reject_unauth_destination,
     restriction_defer_unauth_destination, restriction_unlisted_sender, restriction_unlisted_recipient;
+
+/* What an access table gave for the key. Frees the value. */
+enum judgement restriction_apply(struct judge *judge, const struct restriction *restriction,
+                                 enum restriction_list_kind about, const char *key, enum table_result found,
+                                 struct text *value);
 
 /* Asks rewrite. False: judged already (*judgement), since it could not answer. */
 bool restriction_resolve(struct judge *judge, const char *address, struct resolve_reply *reply,

@@ -10,8 +10,8 @@ static enum judgement run_permit(struct judge *judge, const struct restriction *
     return JUDGE_PERMIT;
 }
 
-/* Without AUTH and STARTTLS nobody has logged in, and nobody has shown a certificate. */
-static enum judgement run_permit_authenticated(struct judge *judge, const struct restriction *restriction)
+/* Without STARTTLS nobody has shown a certificate. */
+static enum judgement run_permit_certified(struct judge *judge, const struct restriction *restriction)
 {
     (void)judge, (void)restriction;
     return JUDGE_DUNNO;
@@ -121,9 +121,9 @@ static const struct restriction_row rows[] = {
     {"sleep", ARGUMENT_WORD, false, run_sleep},
     {"permit_mynetworks", ARGUMENT_NONE, false, run_permit_mynetworks},
     {"permit_inet_interfaces", ARGUMENT_NONE, false, run_permit_inet_interfaces},
-    {"permit_sasl_authenticated", ARGUMENT_NONE, false, run_permit_authenticated},
-    {"permit_tls_clientcerts", ARGUMENT_NONE, false, run_permit_authenticated},
-    {"permit_tls_all_clientcerts", ARGUMENT_NONE, false, run_permit_authenticated},
+    {"permit_sasl_authenticated", ARGUMENT_NONE, false, restriction_permit_authenticated},
+    {"permit_tls_clientcerts", ARGUMENT_NONE, false, run_permit_certified},
+    {"permit_tls_all_clientcerts", ARGUMENT_NONE, false, run_permit_certified},
     {"reject_unauth_pipelining", ARGUMENT_NONE, false, run_reject_unauth_pipelining},
     {"reject_multi_recipient_bounce", ARGUMENT_NONE, false, run_reject_multi_recipient_bounce},
 
@@ -133,6 +133,7 @@ static const struct restriction_row rows[] = {
     {"check_helo_access", ARGUMENT_TABLE, false, restriction_check_helo_access},
     {"check_sender_access", ARGUMENT_TABLE, false, restriction_check_sender_access},
     {"check_recipient_access", ARGUMENT_TABLE, false, restriction_check_recipient_access},
+    {"check_sasl_access", ARGUMENT_TABLE, false, restriction_check_sasl_access},
 
     {"reject_unknown_client_hostname", ARGUMENT_NONE, false, restriction_unknown_client},
     {"reject_unknown_client", ARGUMENT_NONE, false, restriction_unknown_client},
@@ -145,6 +146,12 @@ static const struct restriction_row rows[] = {
     {"reject_non_fqdn_recipient", ARGUMENT_NONE, false, restriction_non_fqdn_recipient},
     {"reject_unknown_sender_domain", ARGUMENT_NONE, false, restriction_unknown_sender_domain},
     {"reject_unknown_recipient_domain", ARGUMENT_NONE, false, restriction_unknown_recipient_domain},
+
+    {"reject_sender_login_mismatch", ARGUMENT_NONE, false, restriction_sender_mismatch},
+    {"reject_known_sender_login_mismatch", ARGUMENT_NONE, false, restriction_known_sender_mismatch},
+    {"reject_authenticated_sender_login_mismatch", ARGUMENT_NONE, false, restriction_authenticated_sender_mismatch},
+    {"reject_unauthenticated_sender_login_mismatch", ARGUMENT_NONE, false,
+     restriction_unauthenticated_sender_mismatch},
 
     {"permit_auth_destination", ARGUMENT_NONE, false, restriction_permit_auth_destination},
     {"reject_unauth_destination", ARGUMENT_NONE, true, restriction_reject_unauth_destination},

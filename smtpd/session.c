@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mail/submit/submission.h"
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
@@ -73,6 +74,7 @@ bool session_out_of_step(struct smtp_session *session)
     bytes = stream_buffered(session->stream, &length);
     for (size_t i = 0; i < length && i < 100; i++)
         text_append(&shown, bytes[i] == '\r' ? "\\r" : bytes[i] == '\n' ? "\\n" : (const char[]){bytes[i], '\0'});
+    auth_hide(session, &shown);
     log_info(NULL, "improper command pipelining after %s from %s: %s", session->where, session->client.identity,
              string_printable(shown.data != NULL ? shown.data : (char[]){""}, true));
     text_free(&shown);
@@ -175,9 +177,14 @@ static enum stream_status read_command(struct smtp_session *session)
         stream_flush(session->stream); /* replies of a pipelined group leave together */
     status = stream_read_line(session->stream, &session->line, limit, &carriage_return);
     if (status == STREAM_TOO_LONG) {
+        struct text shown = {0};
+
         client_wait(session);
-        log_warning(NULL, "%s: request longer than %zu: %.30s...", session->client.identity, limit,
-                    string_printable(session->line.data, true));
+        text_append_bytes(&shown, session->line.data, 30);
+        auth_hide(session, &shown);
+        log_warning(NULL, "%s: request longer than %zu: %s...", session->client.identity, limit,
+                    string_printable(shown.data, true));
+        text_free(&shown);
         status = STREAM_OK;
     }
     if (status == STREAM_OK && session->line.data == NULL)

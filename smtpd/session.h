@@ -25,7 +25,9 @@ struct smtpd_config {
 #undef PARAMETER
 };
 
+struct login_service;    /* auth.c */
 struct restriction_list; /* restriction.h */
+struct sasl_binding;     /* mail/sasl */
 struct submission;       /* mail/submit */
 struct content_decoder;  /* content.h */
 
@@ -40,6 +42,7 @@ enum restriction_list_kind {
     ETRN_RESTRICTIONS,
     LOCAL_REWRITE_CLIENTS, /* local_header_rewrite_clients: a permit means local */
     RESTRICTION_LIST_KINDS,
+    SASL_LOGIN_NAME = RESTRICTION_LIST_KINDS, /* no list: what check_sasl_access is about */
 };
 
 enum recipient_map { LOCAL_RECIPIENTS, ALIAS_RECIPIENTS, MAILBOX_RECIPIENTS, RELAY_RECIPIENTS, CANONICAL_RECIPIENTS,
@@ -60,6 +63,8 @@ struct smtpd {
     size_t interface_count;
     struct table_list *discarded_keywords;
     struct table_list *recipients[RECIPIENT_MAPS];
+    struct login_service *logins; /* NULL: smtpd_sasl_auth_enable = no */
+    struct table_list *sender_logins;
     struct restriction_list *restrictions[RESTRICTION_LIST_KINDS];
     enum bare_newline bare_newline;
     bool relay_guarded; /* some list keeps strangers from relaying */
@@ -89,6 +94,7 @@ struct transaction {
     struct arena *arena;
     const char *sender; /* internal form */
     const char *encoding;
+    const char *sasl_sender; /* MAIL's AUTH=, of a client that has logged in; NULL: none */
     const char *dsn_envid;
     int dsn_ret;
     int sendopts;
@@ -122,6 +128,10 @@ struct smtp_session {
     bool extended;        /* EHLO was answered: the client knows the extensions */
     unsigned discarded;   /* enum ehlo_keyword: not announced to this client */
     enum bare_newline bare_newline;
+    const char *sasl_method, *sasl_username; /* NULL: nobody has logged in */
+    bool login_unavailable; /* a login was not offered since the login server cannot be reached */
+    const char *tls_name;   /* the server name that the client asked TLS for; NULL: none */
+    const struct sasl_binding *binding; /* ties logins to the TLS connection; NULL: nothing does */
     bool local_rewrite;   /* local_header_rewrite_clients has this client */
     struct transaction *transaction; /* NULL: none */
     const char *where;     /* the last command, for "lost connection after RCPT" */
@@ -135,6 +145,12 @@ struct smtp_session {
 };
 
 void smtpd_session(struct service_session *service_session);
+
+/* Nobody can listen: TLS stands. */
+static inline bool session_is_encrypted(const struct smtp_session *session)
+{
+    return session->binding != NULL;
+}
 
 /* Ends the transaction: what was not queued is forgotten. */
 void session_end_transaction(struct smtp_session *session);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mail/submit/submission.h"
+#include "smtpd/auth.h"
 #include "smtpd/restriction.h"
 #include "smtpd/session.h"
 #include "util/base/memory.h"
@@ -48,6 +49,7 @@ static bool open_all_tables(struct smtpd *smtpd, struct error *error)
            open_tables(&smtpd->recipients[RELAY_RECIPIENTS], mail->relay_recipient_maps, "relay_recipient_maps",
                        error) &&
            open_tables(&smtpd->recipients[CANONICAL_RECIPIENTS], canonical, "canonical_maps", error) &&
+           open_tables(&smtpd->sender_logins, smtpd->config->smtpd_sender_login_maps, "smtpd_sender_login_maps", error) &&
            open_tables(&smtpd->discarded_keywords, smtpd->config->smtpd_discard_ehlo_keyword_address_maps,
                        "smtpd_discard_ehlo_keyword_address_maps", error);
     free(canonical);
@@ -123,7 +125,7 @@ bool smtpd_setup(struct service_environment *environment, struct error *error)
     smtpd->interfaces = net_interfaces_list(&smtpd->interface_count, error);
     smtpd->dns = dns_new(&dns, error);
     if (smtpd->dns == NULL || !read_choices(smtpd, error) || !open_lists(smtpd, error) ||
-        !open_all_tables(smtpd, error) || !read_restrictions(smtpd, error))
+        !open_all_tables(smtpd, error) || !auth_setup(smtpd, error) || !read_restrictions(smtpd, error))
         return false;
     smtpd->resolve = resolve_client_new(smtpd->mail, resolve_depends_on_sender(environment->config));
     smtpd->cleanup = submission_pool_new();

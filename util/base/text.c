@@ -16,6 +16,13 @@ void text_free(struct text *text)
     *text = (struct text){0};
 }
 
+void text_wipe(struct text *text)
+{
+    if (text->data != NULL)
+        explicit_bzero(text->data, text->capacity);
+    text_free(text);
+}
+
 void text_clear(struct text *text)
 {
     text_truncate(text, 0);
@@ -125,6 +132,11 @@ bool ascii_is_printable(char c)
 char ascii_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+char ascii_upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
 void ascii_lower_string(char *string)

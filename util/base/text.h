@@ -16,6 +16,7 @@ struct text {
 };
 
 void text_free(struct text *text);
+void text_wipe(struct text *text);  /* as text_free, for secrets: no trace of them is left in the memory */
 void text_clear(struct text *text); /* keeps the memory */
 void text_truncate(struct text *text, size_t length);
 void text_reserve(struct text *text, size_t extra); /* room for extra more bytes and a NUL */
@@ -33,6 +34,7 @@ bool ascii_is_digit(char c);
 bool ascii_is_alpha(char c);
 bool ascii_is_printable(char c); /* 32 to 126 */
 char ascii_lower(char c);
+char ascii_upper(char c);
 void ascii_lower_string(char *string);
 
 bool string_equal(const char *a, const char *b);

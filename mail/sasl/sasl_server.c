@@ -104,7 +104,8 @@ enum sasl_result sasl_exchange_step(struct sasl_exchange *exchange, const char *
 
 void sasl_exchange_end(struct sasl_exchange *exchange)
 {
-    exchange->server->type->end(exchange->server->backend, exchange);
+    if (exchange->server != NULL)
+        exchange->server->type->end(exchange->server->backend, exchange);
     text_free(&exchange->reply);
     text_free(&exchange->username);
 }

@@ -53,6 +53,7 @@ struct sasl_exchange {
     void *state; /* the backend's */
 };
 
+/* Without a server (NULL) nothing can be asked, but an answer be given all the same: sasl_answer. */
 void sasl_exchange_begin(struct sasl_exchange *exchange, struct sasl_server *server, const struct sasl_peer *peer);
 /* The mechanism must be one that sasl_server_mechanisms named, in any case. initial: base64, "=" for an empty one,
  * NULL for none. */

@@ -145,16 +145,16 @@ def test_lost_in_the_middle(mta, client):
 
 def test_failure_is_logged(mta, client):
     ehlo(client)
+    client.command("AUTH FOO", 535)
+    log_since(mta, r"SASL FOO authentication failed: Invalid authentication mechanism, sasl_username=\(unavailable\)$")
     client.command(f"AUTH PLAIN {BAD}", 535)
-    line = log_since(mta, r"^.*authentication failed.*$")
+    line = log_since(mta, r"^.*SASL PLAIN authentication failed.*$")
     assert line.endswith("/smtpd[" + re.search(r"smtpd\[(\d+)\]", line).group(1) + "]: warning: unknown[127.0.0.1]: SASL "
                          "PLAIN authentication failed: (reason unavailable), sasl_username=joe")
     assert re.search(FAIL2BAN, line)
     client.command(f"AUTH LOGIN {b64('nobody')}", 334)
     client.command(b64("x"), 535)
     assert re.search(FAIL2BAN, log_since(mta, r"^.*SASL LOGIN .*sasl_username=nobody$"))
-    client.command("AUTH FOO", 535)
-    log_since(mta, r"SASL FOO authentication failed: Invalid authentication mechanism, sasl_username=\(unavailable\)$")
     client.command("AUTH login", 334)
     client.command("*", 501)
     log_since(mta, r"warning: unknown\[127.0.0.1\]: SASL login authentication aborted$")

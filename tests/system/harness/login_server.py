@@ -96,7 +96,11 @@ class LoginServer:
                 data = words[-1][5:]
         said = half[words[1]]
         if data is not None:
-            said.append(base64.b64decode(data).decode("latin-1"))
+            try:
+                said.append(base64.b64decode("" if data == "=" else data, validate=True).decode("latin-1"))
+            except ValueError:
+                kind = "continued" if words[0] == "CONT" else "initial"
+                return "FAIL\t{id}\treason=Invalid base64 data in " + kind + " response"
         if said[0] == "LOGIN" and len(said) < 3:
             return "CONT\t{id}\t" + b64("Username:" if len(said) == 1 else "Password:")
         if len(said) == 1:

@@ -119,6 +119,7 @@ static void print_lines(const char *const *lines)
 
 static bool print_facts(const struct request *request)
 {
+    static const char *const client_sasl[] = {"cyrus", NULL};
     static const char *const locks[] = {"flock", "fcntl", "dotlock", NULL};
 
     if (request->letters['l'])
@@ -127,6 +128,8 @@ static bool print_facts(const struct request *request)
         print_lines(table_types());
     if (request->letters['a'])
         print_lines(sasl_server_types());
+    if (request->letters['A'])
+        print_lines(client_sasl);
     return request->letters['l'] || request->letters['m'] || request->letters['a'] || request->letters['A'];
 }
 

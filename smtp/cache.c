@@ -1,6 +1,7 @@
 #include "smtp/cache.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "util/base/map.h"
 #include "util/base/memory.h"
@@ -151,14 +152,19 @@ void smtp_cache_leave(struct smtp_cache *cache, struct smtp_destination *destina
 
 /* ---- sessions ---- */
 
-struct smtp_session *smtp_cache_take(struct smtp_cache *cache, struct smtp_destination *destination)
+struct smtp_session *smtp_cache_take(struct smtp_cache *cache, struct smtp_destination *destination,
+                                     const char *owner)
 {
-    struct link *link = list_take_first(&destination->idle);
+    list_each (link, following, &destination->idle) {
+        struct smtp_session *session = list_entry(link, struct smtp_session, link);
 
-    if (link == NULL)
-        return NULL;
-    cache->held--;
-    return list_entry(link, struct smtp_session, link);
+        if (strcmp(session->owner, owner) != 0)
+            continue;
+        list_remove(&destination->idle, link);
+        cache->held--;
+        return session;
+    }
+    return NULL;
 }
 
 static bool worth_keeping(const struct smtp_cache *cache, const struct smtp_destination *destination,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "smtp/auth.h"
 #include "smtp/cache.h"
 #include "smtp/destination.h"
 #include "smtp/transaction.h"
@@ -50,9 +51,10 @@ static enum transaction_status use_session(struct attempt *attempt, struct smtp_
 
 static void try_kept_sessions(struct attempt *attempt)
 {
+    const char *owner = smtp_login_owner(attempt->client, attempt->delivery->request.sender);
     struct smtp_session *session;
 
-    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination)) != NULL)
+    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination, owner)) != NULL)
         if (use_session(attempt, session) != TRANSACTION_STALE)
             return;
 }
@@ -83,11 +85,11 @@ static bool enough_sessions(const struct attempt *attempt)
 
 static void try_host(struct attempt *attempt, const struct smtp_host *host)
 {
+    const struct smtp_purpose purpose = {attempt->delivery->request.nexthop, attempt->delivery->request.sender};
     struct smtp_session *session;
 
     log_failures(attempt);
-    session = smtp_session_open(attempt->client, host, attempt->delivery->request.nexthop, attempt->delivery->arena,
-                                &attempt->trouble);
+    session = smtp_session_open(attempt->client, host, &purpose, attempt->delivery->arena, &attempt->trouble);
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL)
         use_session(attempt, session);

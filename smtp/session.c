@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "smtp/auth.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -43,8 +44,8 @@ void smtp_session_hurry(struct smtp_session *session)
         setsockopt(stream_fd(session->stream), IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
 }
 
-static void set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
-                        struct arena *arena, struct smtp_trouble *trouble)
+void smtp_session_set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
+                              struct arena *arena, struct smtp_trouble *trouble)
 {
     trouble->dsn = arena_copy(arena, dsn);
     trouble->relay = arena_copy(arena, session->relay);
@@ -68,7 +69,7 @@ void smtp_session_lost(struct smtp_session *session, const char *doing, struct a
         break;
     default: error_set(&trouble->reason, "lost connection with %s while %s", session->peer, doing);
     }
-    set_trouble(session, "4.4.2", NULL, arena, trouble);
+    smtp_session_set_trouble(session, "4.4.2", NULL, arena, trouble);
 }
 
 /* ---- the beginning ---- */
@@ -82,7 +83,7 @@ static bool refuse(struct smtp_session *session, bool soften, struct arena *aren
     error_set(&trouble->reason, "host %s refused to talk to me: %s", session->peer, text_string(&line));
     if (soften || session->reply.code < 400)
         session->reply.dsn[0] = '4';
-    set_trouble(session, session->reply.dsn, text_string(&line), arena, trouble);
+    smtp_session_set_trouble(session, session->reply.dsn, text_string(&line), arena, trouble);
     text_free(&line);
     return false;
 }
@@ -172,7 +173,7 @@ static bool shake_hands(struct smtp_session *session, const char *domain, struct
         log_warning(NULL, "host %s replied to HELO/EHLO with my own hostname %s", session->relay,
                     session->client->mail->myhostname);
         error_set(&trouble->reason, "mail for %s loops back to myself", domain);
-        set_trouble(session, "5.4.6", NULL, arena, trouble);
+        smtp_session_set_trouble(session, "5.4.6", NULL, arena, trouble);
         return false;
     }
     if (extended)
@@ -248,7 +249,8 @@ static struct smtp_session *session_new(const struct smtp_client *client, const 
 }
 
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
-                                       const char *domain, struct arena *arena, struct smtp_trouble *trouble)
+                                       const struct smtp_purpose *purpose, struct arena *arena,
+                                       struct smtp_trouble *trouble)
 {
     duration limit = client->config->connect_timeout;
     int fd = connect_from(client, &host->address, limit > 0 ? deadline_in(limit) : deadline_never());
@@ -262,7 +264,9 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
         return NULL;
     }
     session = session_new(client, host, fd);
-    if (shake_hands(session, domain, arena, trouble))
+    session->owner = arena_copy(session->arena, smtp_login_owner(client, purpose->sender));
+    if (shake_hands(session, purpose->nexthop, arena, trouble) &&
+        smtp_log_in(session, purpose->nexthop, purpose->sender, arena, trouble))
         return session;
     smtp_session_close(session);
     return NULL;

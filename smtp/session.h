@@ -14,6 +14,11 @@
 #include "util/base/list.h"
 #include "util/task/stream.h"
 
+/* Who can listen: anybody, nobody, nobody and the server is who it says. */
+enum session_security { SESSION_PLAIN, SESSION_ENCRYPTED, SESSION_VERIFIED, SESSION_SECURITIES };
+
+struct sasl_binding; /* mail/sasl */
+
 struct smtp_session {
     const struct smtp_client *client;
     struct stream *stream;
@@ -24,6 +29,10 @@ struct smtp_session {
     struct net_address address;
     struct ehlo_offer offer; /* nothing, when the server knows HELO only */
     struct smtp_reply reply; /* the last */
+    enum session_security security;
+    const struct sasl_binding *binding; /* ties logins to the TLS connection; NULL: nothing does */
+    bool logged_in;
+    const char *owner;       /* whose mail alone may use it again; "": any */
     int64_t started;         /* on the monotonic clock, microseconds */
     int uses;                /* deliveries so far, this one included */
     bool needs_reset;        /* a transaction was left open */
@@ -32,9 +41,16 @@ struct smtp_session {
     int64_t keep_until;      /* there; on the monotonic clock */
 };
 
-/* Connects, takes the greeting and says EHLO. NULL: trouble says why (its text lives in the arena). */
+/* What the session is for. */
+struct smtp_purpose {
+    const char *nexthop; /* as the queue manager names it */
+    const char *sender;
+};
+
+/* Connects, takes the greeting, says EHLO and logs in. NULL: trouble says why (its text lives in the arena). */
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
-                                       const char *domain, struct arena *arena, struct smtp_trouble *trouble);
+                                       const struct smtp_purpose *purpose, struct arena *arena,
+                                       struct smtp_trouble *trouble);
 
 /* Sends what was written and waits for the next reply, all within the time. False: the connection is of no more use
  * (smtp_session_lost says how). */
@@ -47,6 +63,10 @@ void smtp_session_hurry(struct smtp_session *session);
 /* "lost connection with h[a] while sending RCPT TO", "conversation with h[a] timed out while ...". */
 void smtp_session_lost(struct smtp_session *session, const char *doing, struct arena *arena,
                        struct smtp_trouble *trouble);
+
+/* Fills in who the trouble is with; diagnostic: what the server said, NULL: nothing. The reason is the caller's. */
+void smtp_session_set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
+                              struct arena *arena, struct smtp_trouble *trouble);
 
 /* QUIT, if the session is alive, and close. */
 void smtp_session_close(struct smtp_session *session);

@@ -18,8 +18,9 @@ bool plain_parse(const struct text *message, struct plain_message *parts)
     return parts->password < end && parts->password + strlen(parts->password) == end;
 }
 
-void plain_print(const char *username, const char *password, struct text *message)
+void plain_print(const char *authorization, const char *username, const char *password, struct text *message)
 {
+    text_append(message, authorization);
     text_append_char(message, '\0');
     text_append(message, username);
     text_append_char(message, '\0');

@@ -13,7 +13,7 @@ struct plain_message {
 
 /* Points into message. False: it has not the form [NAME] NUL NAME NUL PASSWORD. */
 bool plain_parse(const struct text *message, struct plain_message *parts);
-void plain_print(const char *username, const char *password, struct text *message);
+void plain_print(const char *authorization, const char *username, const char *password, struct text *message);
 
 /* A user's name that can be looked up and logged: not empty, not too long, UTF-8 without control characters. */
 bool sasl_username_valid(const char *username);

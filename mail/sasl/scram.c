@@ -40,6 +40,12 @@ char *scram_next_attribute(char **cursor, char name)
     return value + 2;
 }
 
+void scram_append_name(struct text *out, const char *name)
+{
+    for (; *name != '\0'; name++)
+        text_append(out, *name == ',' ? "=2C" : *name == '=' ? "=3D" : (const char[]){*name, '\0'});
+}
+
 void scram_binding_field(const char *header, const struct sasl_binding *binding, struct text *out)
 {
     struct text plain = {0};

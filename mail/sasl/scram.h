@@ -19,7 +19,7 @@ enum {
     SCRAM_SALT_LIMIT = 256,        /* of those that are taken */
     SCRAM_ITERATIONS = 15000,      /* as RFC 7677 section 4 advises */
     SCRAM_ITERATIONS_LEAST = 4096, /* of a server that asks a client */
-    SCRAM_ITERATIONS_LIMIT = 10000000,
+    SCRAM_ITERATIONS_LIMIT = 2000000,
 };
 
 /* ---- what a server keeps ---- */
@@ -83,6 +83,8 @@ void scram_keys(const char *password, const void *salt, size_t salt_length, unsi
 /* The value of "x=value" at *cursor, which then stands behind its comma; NULL when something else stands there. The
  * comma is overwritten. */
 char *scram_next_attribute(char **cursor, char name);
+/* A name with commas and equals signs as SCRAM and OAUTHBEARER want them (RFC 5801 section 4). */
+void scram_append_name(struct text *out, const char *name);
 /* client-final's "c=": the header of client-first with the binding's data, in base64. */
 void scram_binding_field(const char *header, const struct sasl_binding *binding, struct text *out);
 void scram_nonce(struct text *out);

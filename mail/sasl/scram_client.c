@@ -48,16 +48,10 @@ void scram_client_free(struct scram_client *client)
     free(client);
 }
 
-static void append_name(struct text *out, const char *name)
-{
-    for (; *name != '\0'; name++)
-        text_append(out, *name == ',' ? "=2C" : *name == '=' ? "=3D" : (const char[]){*name, '\0'});
-}
-
 void scram_client_first(struct scram_client *client, struct text *message)
 {
     text_append(&client->messages, "n=");
-    append_name(&client->messages, client->username);
+    scram_append_name(&client->messages, client->username);
     text_append_format(&client->messages, ",r=%s", text_string(&client->nonce));
     text_append_format(message, "%s%s", client->header, text_string(&client->messages));
 }

@@ -306,6 +306,7 @@ def test_token_command(make_agent, directory):
     path = helper(directory, f"""
 cat > {directory}/runs.$$
 tr '\\0' ' ' < /proc/$$/cmdline >> {directory}/runs
+echo >> {directory}/runs
 env >> {directory}/runs
 ls /proc/$$/fd | tr '\\n' ' ' >> {directory}/runs
 echo to.ken; echo 3600

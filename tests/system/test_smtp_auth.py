@@ -361,7 +361,8 @@ def test_token_command_that_fails(make_agent, directory, script, complaint):
     assert outcome(agent) == ("4.7.0", "deferred", f"SASL authentication failed; cannot authenticate to server {HOST}: "
                               "no token can be had")
     assert login.tried == []
-    assert any(f"smtp_sasl_token_command: {path}: " in line and complaint in line for line in agent.log), agent.log
+    wait_until(lambda: any(f"smtp_sasl_token_command: {path}: " in line and complaint in line for line in agent.log),
+               10, lambda: agent.log)
 
 
 def test_token_command_that_does_not_exist(make_agent, directory):
@@ -370,7 +371,7 @@ def test_token_command_that_does_not_exist(make_agent, directory):
     agent.deliver(nexthop=server.nexthop)
     assert outcome(agent)[1] == "deferred"
     agent = make_agent({"smtp_sasl_token_command": "token"})
-    assert any("the first word has to be an absolute path" in line for line in agent.log)
+    wait_until(lambda: any("the first word has to be an absolute path" in line for line in agent.log))
 
 
 def test_long_token(make_agent):

@@ -105,12 +105,6 @@ static void run_not_implemented(struct smtp_session *session, const char *argume
     smtpd_reply(session, "502 5.5.1 Error: command not implemented");
 }
 
-static void run_unauthorized(struct smtp_session *session, const char *arguments)
-{
-    (void)arguments;
-    smtpd_reply(session, "550 5.7.0 Error: insufficient authorization");
-}
-
 static void run_unknown(struct smtp_session *session, const char *arguments)
 {
     (void)arguments;
@@ -120,8 +114,8 @@ static void run_unknown(struct smtp_session *session, const char *arguments)
 const struct command smtpd_commands[] = {
     {"HELO", COMMAND_LAST, smtpd_helo},
     {"EHLO", COMMAND_LAST, smtpd_ehlo},
-    {"XCLIENT", COMMAND_LAST, run_unauthorized},
-    {"XFORWARD", COMMAND_LAST, run_unauthorized},
+    {"XCLIENT", COMMAND_LAST, smtpd_xclient},
+    {"XFORWARD", 0, smtpd_xforward},
     {"STARTTLS", COMMAND_LAST, run_not_implemented},
     {"AUTH", COMMAND_LAST, smtpd_auth},
     {"MAIL", 0, smtpd_mail},

@@ -33,9 +33,11 @@ enum ehlo_keyword {
     EHLO_CHUNKING = 256,
     EHLO_SILENT = 512, /* silent-discard: do not log that keywords were left out */
     EHLO_AUTH = 1024,
+    EHLO_XCLIENT = 2048,
+    EHLO_XFORWARD = 4096,
 };
 unsigned ehlo_keywords_parse(const char *names);
 
-command_fn smtpd_helo, smtpd_ehlo, smtpd_auth, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat;
+command_fn smtpd_helo, smtpd_ehlo, smtpd_auth, smtpd_xclient, smtpd_xforward, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat;
 
 #endif

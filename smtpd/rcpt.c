@@ -6,6 +6,7 @@
 #include "smtpd/envelope.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
+#include "smtpd/xclient.h"
 
 static bool read_recipient(struct smtp_session *session, const char *arguments)
 {
@@ -79,7 +80,36 @@ static void add_attribute(struct arena *arena, struct ipc_strings *attributes, c
     attributes->items[attributes->count++] = arena_format(arena, "%s=%s", name, value);
 }
 
-enum { CLIENT_ATTRIBUTES = 18 };
+static const char *or_unknown(const char *value)
+{
+    return value != NULL ? value : "unknown";
+}
+
+enum { CLIENT_ATTRIBUTES = 19 };
+
+/* What is logged of the client: XFORWARD's where there is one. */
+static void describe_origin(struct smtp_session *session, struct arena *arena, struct ipc_strings *attributes)
+{
+    const struct client *client = &session->client;
+    const struct forwarded_client self = {.name = client->name.name,
+                                          .address = client->address_text,
+                                          .port = client->port,
+                                          .protocol = session->protocol,
+                                          .helo = session->helo};
+    const struct forwarded_client *origin = xforward_names_client(session) ? session->forwarded : &self;
+
+    if (session->forwarded != NULL && session->forwarded->ident != NULL)
+        add_attribute(arena, attributes, "log_ident", session->forwarded->ident);
+    add_attribute(arena, attributes, "log_client_name", or_unknown(origin->name));
+    add_attribute(arena, attributes, "log_client_address", or_unknown(origin->address));
+    add_attribute(arena, attributes, "log_client_port", or_unknown(origin->port));
+    add_attribute(arena, attributes, "log_message_origin",
+                  origin == &self ? client->identity : xforward_origin(session, arena));
+    if (origin->helo != NULL)
+        add_attribute(arena, attributes, "log_helo_name", origin->helo);
+    if (origin->protocol != NULL)
+        add_attribute(arena, attributes, "log_protocol_name", origin->protocol);
+}
 
 /* In the order in which Postfix has them in its files. */
 static void describe_client(struct smtp_session *session, struct arena *arena, struct ipc_strings *attributes)
@@ -94,13 +124,7 @@ static void describe_client(struct smtp_session *session, struct arena *arena, s
     }
     if (session->transaction->sasl_sender != NULL)
         add_attribute(arena, attributes, "sasl_sender", session->transaction->sasl_sender);
-    add_attribute(arena, attributes, "log_client_name", client->name.name);
-    add_attribute(arena, attributes, "log_client_address", client->address_text);
-    add_attribute(arena, attributes, "log_client_port", client->port);
-    add_attribute(arena, attributes, "log_message_origin", client->identity);
-    if (session->helo != NULL)
-        add_attribute(arena, attributes, "log_helo_name", session->helo);
-    add_attribute(arena, attributes, "log_protocol_name", session->protocol);
+    describe_origin(session, arena, attributes);
     add_attribute(arena, attributes, "client_name", client->name.name);
     add_attribute(arena, attributes, "reverse_client_name", client->name.reverse_name);
     add_attribute(arena, attributes, "client_address", client->address_text);
@@ -124,7 +148,7 @@ static struct submission *begin_submission(struct smtp_session *session, struct 
                                 .sendopts = transaction->sendopts,
                                 .dsn_envid = transaction->dsn_envid,
                                 .dsn_ret = transaction->dsn_ret,
-                                .rewrite_context = session->local_rewrite ? "local" : "remote",
+                                .rewrite_context = xforward_local(session, session->local_rewrite) ? "local" : "remote",
                                 .filter = session->smtpd->config->content_filter,
                                 .client = session->client.identity,
                                 .helo = session->helo != NULL ? session->helo : "",
@@ -137,11 +161,12 @@ static struct submission *begin_submission(struct smtp_session *session, struct 
 
 static void log_client(struct smtp_session *session)
 {
-    struct text login = {0};
+    struct text more = {0};
 
-    auth_append_log(session, ", ", &login);
-    log_info(&session->log, "client=%s%s", session->client.identity, text_string(&login));
-    text_free(&login);
+    auth_append_log(session, ", ", &more);
+    xforward_append_log(session, &more);
+    log_info(&session->log, "client=%s%s", session->client.identity, text_string(&more));
+    text_free(&more);
 }
 
 /* The queue file is begun with the first recipient; its ID identifies the session from then on. */

@@ -8,6 +8,7 @@
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
+#include "smtpd/xclient.h"
 
 void session_end_transaction(struct smtp_session *session)
 {
@@ -15,6 +16,7 @@ void session_end_transaction(struct smtp_session *session)
 
     session->log.identity = "NOQUEUE";
     session->transaction = NULL;
+    xforward_forget(session);
     if (transaction == NULL)
         return;
     if (transaction->submission != NULL)
@@ -45,12 +47,13 @@ static void classify_client(struct smtp_session *session)
     arena_free(arena);
 }
 
-static void greet(struct smtp_session *session)
+void session_greet(struct smtp_session *session)
 {
     struct smtpd *smtpd = session->smtpd;
     struct judge judge;
 
-    judge_begin(&judge, session, session->arena, "CONNECT");
+    classify_client(session);
+    judge_begin(&judge, session, session->arena, session->where);
     if (!smtpd->config->smtpd_delay_reject && (!judge_list(&judge, CLIENT_RESTRICTIONS) || !judge_end(&judge))) {
         session->denied = true;
         smtpd_reply(session, "%s", judge.reply);
@@ -286,8 +289,7 @@ void smtpd_session(struct service_session *service_session)
                                               sizeof service_session->local);
     stream_set_timeout(session->stream, smtpd->config->smtpd_timeout);
     client_begin(session, service_session);
-    classify_client(session);
-    greet(session);
+    session_greet(session);
     converse(session);
     stream_flush(session->stream);
     client_end(session);

@@ -30,6 +30,7 @@ struct restriction_list; /* restriction.h */
 struct sasl_binding;     /* mail/sasl */
 struct submission;       /* mail/submit */
 struct content_decoder;  /* content.h */
+struct forwarded_client; /* xclient.h */
 
 enum restriction_list_kind {
     CLIENT_RESTRICTIONS,
@@ -63,6 +64,7 @@ struct smtpd {
     size_t interface_count;
     struct table_list *discarded_keywords;
     struct table_list *recipients[RECIPIENT_MAPS];
+    struct match_list *xclient_hosts, *xforward_hosts;
     struct login_service *logins; /* NULL: smtpd_sasl_auth_enable = no */
     struct table_list *sender_logins;
     struct restriction_list *restrictions[RESTRICTION_LIST_KINDS];
@@ -123,6 +125,7 @@ struct smtp_session {
     struct arena *arena;
     struct client client;
     struct net_address server;
+    struct forwarded_client *forwarded; /* XFORWARD, for the next message; NULL: none */
     const char *helo;     /* NULL: not said yet */
     const char *protocol; /* "SMTP" or "ESMTP" */
     bool extended;        /* EHLO was answered: the client knows the extensions */
@@ -152,7 +155,10 @@ static inline bool session_is_encrypted(const struct smtp_session *session)
     return session->binding != NULL;
 }
 
-/* Ends the transaction: what was not queued is forgotten. */
+/* Greets the client, who may be another now (XCLIENT), or refuses it. */
+void session_greet(struct smtp_session *session);
+
+/* Ends the transaction: what was not queued is forgotten, and what XFORWARD said. */
 void session_end_transaction(struct smtp_session *session);
 
 /* smtpd_forbid_bare_newline = reject: logs and answers. */

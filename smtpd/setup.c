@@ -24,6 +24,10 @@ static bool open_lists(struct smtpd *smtpd, struct error *error)
     return open_list(smtpd, &smtpd->mynetworks, smtpd->mail->mynetworks, MATCH_ADDRESSES, "mynetworks", error) &&
            open_list(smtpd, &smtpd->bare_newline_exclusions, config->smtpd_forbid_bare_newline_exclusions,
                      MATCH_ADDRESSES, "smtpd_forbid_bare_newline_exclusions", error) &&
+           open_list(smtpd, &smtpd->xclient_hosts, config->smtpd_authorized_xclient_hosts, MATCH_ADDRESSES,
+                     "smtpd_authorized_xclient_hosts", error) &&
+           open_list(smtpd, &smtpd->xforward_hosts, config->smtpd_authorized_xforward_hosts, MATCH_ADDRESSES,
+                     "smtpd_authorized_xforward_hosts", error) &&
            open_list(smtpd, &smtpd->noop_commands, config->smtpd_noop_commands, 0, "smtpd_noop_commands", error) &&
            open_list(smtpd, &smtpd->forbidden_commands, config->smtpd_forbidden_commands, 0,
                      "smtpd_forbidden_commands", error);

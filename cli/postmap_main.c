@@ -110,17 +110,6 @@ static void check_message_options(const struct request *request)
         log_warning(NULL, "ignoring -m option without -b or -h");
 }
 
-static struct config *open_config(const struct request *request)
-{
-    struct error error;
-    struct config *config = config_load(config_directory_choose(request->directory), &error);
-
-    if (config == NULL)
-        die("%s", error.text);
-    config_clean_environment(config);
-    return config;
-}
-
 /* All names with a type before them. NULL ends; kept until the process ends. */
 static char **with_types(const struct config *config, char *const *names, int count)
 {
@@ -189,7 +178,7 @@ int main(int argc, char **argv)
     if (optind == argc)
         die("%s", usage);
     check_message_options(&request);
-    config = open_config(&request);
+    config = mail_config_load_or_die(request.directory);
     request.postmap.check_utf8 = !request.no_utf8 && (!from_message(&request) || request.force_utf8) &&
                                  config_get_boolean(config, "smtputf8_enable", true);
     tables = with_types(config, argv + optind, argc - optind);

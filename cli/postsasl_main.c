@@ -102,17 +102,6 @@ static int make_entry(const struct request *request)
 
 /* ---- trying ---- */
 
-static struct config *open_config(const struct request *request)
-{
-    struct error error;
-    struct config *config = config_load(config_directory_choose(request->directory), &error);
-
-    if (config == NULL)
-        die("%s", error.text);
-    config_clean_environment(config);
-    return config;
-}
-
 /* As smtpd looks for it. */
 static void find_entry(const struct config *config, const char *user, struct password_entry *entry)
 {
@@ -144,7 +133,7 @@ static void find_entry(const struct config *config, const char *user, struct pas
 
 static int try_password(const struct request *request)
 {
-    struct config *config = open_config(request);
+    struct config *config = mail_config_load_or_die(request->directory);
     struct password_entry entry;
     struct text password = {0};
     bool good;

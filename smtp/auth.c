@@ -194,19 +194,6 @@ static bool usable(const struct login *login, const struct sasl_client_mechanism
     return sasl_options_permit(&login->logins->options[session->security], sasl_client_properties(mechanism));
 }
 
-static bool passes_filter(const struct login *login, const char *name)
-{
-    struct error error;
-
-    if (match_list_empty(login->logins->mechanisms))
-        return true;
-    switch (match_list_string(login->logins->mechanisms, name, &error)) {
-    case MATCH_YES: return true;
-    case MATCH_NO: return false;
-    default: log_warning(NULL, "smtp_sasl_mechanism_filter: %s", error.text); return false;
-    }
-}
-
 static bool choose_mechanism(struct login *login)
 {
     struct smtp_session *session = login->session;
@@ -216,7 +203,7 @@ static bool choose_mechanism(struct login *login)
     while ((name = string_next_word(&cursor, " ")) != NULL) {
         const struct sasl_client_mechanism *mechanism = sasl_client_mechanism(name);
 
-        if (!passes_filter(login, name))
+        if (!sasl_filter_passes(login->logins->mechanisms, name, "smtp_sasl_mechanism_filter"))
             continue;
         any = true;
         if (mechanism != NULL && usable(login, mechanism) &&

@@ -81,19 +81,6 @@ static bool login_allowed(const struct smtp_session *session)
            (session_is_encrypted(session) || !smtpd->config->smtpd_tls_auth_only);
 }
 
-static bool passes_filter(struct login_service *logins, const char *name)
-{
-    struct error error;
-
-    if (match_list_empty(logins->mechanisms))
-        return true;
-    switch (match_list_string(logins->mechanisms, name, &error)) {
-    case MATCH_YES: return true;
-    case MATCH_NO: return false;
-    default: log_warning(NULL, "smtpd_sasl_mechanism_filter: %s", error.text); return false;
-    }
-}
-
 /* Appends the names, a blank between two. False: the login server cannot be reached. */
 static bool list_mechanisms(struct smtp_session *session, struct text *names)
 {
@@ -108,7 +95,7 @@ static bool list_mechanisms(struct smtp_session *session, struct text *names)
         !sasl_server_mechanisms(logins->server, options, session->binding != NULL, &all, &error);
     cursor = all.data;
     while (cursor != NULL && (name = string_next_word(&cursor, " ")) != NULL)
-        if (passes_filter(logins, name))
+        if (sasl_filter_passes(logins->mechanisms, name, "smtpd_sasl_mechanism_filter"))
             text_append_format(names, "%s%s", names->length > 0 ? " " : "", name);
     text_free(&all);
     return !session->login_unavailable;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
 
@@ -45,6 +46,19 @@ bool sasl_options_parse(const char *words, struct sasl_options *options, struct 
 bool sasl_options_permit(const struct sasl_options *options, unsigned properties)
 {
     return (properties & options->forbidden) == 0 && (options->required & ~properties) == 0;
+}
+
+bool sasl_filter_passes(struct match_list *filter, const char *name, const char *parameter)
+{
+    struct error error;
+
+    if (match_list_empty(filter))
+        return true;
+    switch (match_list_string(filter, name, &error)) {
+    case MATCH_YES: return true;
+    case MATCH_NO: return false;
+    default: log_warning(NULL, "%s: %s", parameter, error.text); return false;
+    }
 }
 
 bool sasl_mechanism_valid(const char *name)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "mail/address/match_list.h"
 #include "util/base/error.h"
 
 enum { SASL_MECHANISM_LIMIT = 20 }; /* letters of a name: RFC 4422 section 3.1 */
@@ -26,6 +27,10 @@ struct sasl_options {
 /* "noplaintext, noanonymous": words between blanks and commas. False: one that nobody knows, see error. */
 bool sasl_options_parse(const char *words, struct sasl_options *options, struct error *error);
 bool sasl_options_permit(const struct sasl_options *options, unsigned properties);
+
+/* smtpd_sasl_mechanism_filter and its like: does the list let the name pass? An empty one lets all; one that cannot be
+ * read, none, which is logged under the parameter's name. */
+bool sasl_filter_passes(struct match_list *filter, const char *name, const char *parameter);
 
 /* Letters, digits, - and _, and not too many. */
 bool sasl_mechanism_valid(const char *name);

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness.instance import MTA
-from harness.login_server import LoginServer, b64, plain
+from harness.login_server import b64, plain
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.peer
@@ -13,16 +13,6 @@ pytestmark = pytest.mark.peer
 GOOD, BAD = plain("joe", "secret"), plain("joe", "wrong")
 # What fail2ban's postfix-sasl jail looks for.
 FAIL2BAN = r"warning: [-._\w]+\[127\.0\.0\.1\]: SASL (?:(?i:LOGIN|PLAIN|(?:CRAM|DIGEST)-MD5)) authentication failed:"
-
-
-@pytest.fixture(scope="module")
-def login_server(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("auth")
-    for path in (directory, directory.parent, directory.parent.parent):
-        path.chmod(0o755)
-    server = LoginServer(directory / "auth", {"joe": "secret", "ann@example.com": "pa ss"})
-    yield server
-    server.close()
 
 
 SETTINGS = {"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot", "mydestination": "local.example",

@@ -20,14 +20,6 @@ BASE = {"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot", "mydestin
 
 
 @pytest.fixture(scope="module")
-def socket_directory(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("auth")
-    for path in (directory, directory.parent, directory.parent.parent):
-        path.chmod(0o755)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def login_server(socket_directory):
     server = LoginServer(socket_directory / "auth", greeting=GREETING)
     yield server

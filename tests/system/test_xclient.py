@@ -4,7 +4,7 @@ import re
 import pytest
 
 from harness.instance import MTA
-from harness.login_server import LoginServer, plain
+from harness.login_server import plain
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.peer
@@ -17,16 +17,6 @@ SETTINGS = {"smtpd_authorized_xclient_hosts": "127.0.0.1", "smtpd_authorized_xfo
             "smtpd_soft_error_limit": "1000", "smtpd_hard_error_limit": "1000"}
 XCLIENT = "XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT"
 XFORWARD = "XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT"
-
-
-@pytest.fixture(scope="module")
-def login_server(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("auth")
-    for path in (directory, directory.parent, directory.parent.parent):
-        path.chmod(0o755)
-    server = LoginServer(directory / "auth")
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

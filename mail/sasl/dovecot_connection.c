@@ -24,6 +24,7 @@ struct dovecot_connection {
     duration timeout;
 
     struct stream *stream; /* NULL: not connected */
+    bool knows_cancel;     /* version 1.1 of the protocol and later */
     struct task *reader;
     long connected;        /* how often */
     unsigned last_id;
@@ -141,6 +142,7 @@ static bool take_greeting_line(struct dovecot_connection *connection, const stru
 {
     if (strcmp(line->words[0], "VERSION") == 0) {
         *version = line->count > 1 && strcmp(line->words[1], "1") == 0;
+        connection->knows_cancel = line->count > 2 && strtol(line->words[2], NULL, 10) >= 1;
         return *version || error_set(error, "it speaks version %s of the protocol, not 1",
                                      line->count > 1 ? line->words[1] : "(none)");
     }
@@ -361,6 +363,8 @@ void dovecot_connection_forget(struct dovecot_connection *connection, struct dov
 {
     struct text line = {0};
 
+    if (!connection->knows_cancel)
+        return;
     text_append_format(&line, "CANCEL\t%u", request.id);
     send_line(connection, request.connected, &line);
     text_free(&line);

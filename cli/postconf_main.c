@@ -6,6 +6,7 @@
 
 #include "cli/postconf.h"
 #include "cli/postconf_request.h"
+#include "mail/sasl/sasl_server.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/net/tls_library.h"
@@ -36,15 +37,17 @@ static void print_tls(const char *mode)
 
 static bool print_facts(const struct postconf_request *request)
 {
+    static const char *const client_sasl[] = {"cyrus", NULL};
     static const char *const locks[] = {"flock", "fcntl", "dotlock", NULL};
-    static const char *const server_sasl[] = {"dovecot", NULL};
 
     if (request->letters['l'])
         print_lines(locks);
     if (request->letters['m'])
         print_lines(table_types());
     if (request->letters['a'])
-        print_lines(server_sasl);
+        print_lines(sasl_server_types());
+    if (request->letters['A'])
+        print_lines(client_sasl);
     if (request->letters['T'])
         print_tls(request->tls_mode);
     return request->letters['l'] || request->letters['m'] || request->letters['a'] || request->letters['A'] ||

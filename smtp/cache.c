@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "smtp/tls_policy.h"
 #include "util/base/map.h"
 #include "util/base/memory.h"
 #include "util/task/loop.h"
@@ -152,12 +153,13 @@ void smtp_cache_leave(struct smtp_cache *cache, struct smtp_destination *destina
 /* ---- sessions ---- */
 
 struct smtp_session *smtp_cache_take(struct smtp_cache *cache, struct smtp_destination *destination,
-                                     const char *tls_identity)
+                                     const struct smtp_purpose *purpose)
 {
     list_each (link, following, &destination->idle) {
         struct smtp_session *session = list_entry(link, struct smtp_session, link);
 
-        if (!string_equal(session->tls_identity, tls_identity))
+        if (!string_equal(session->tls_identity, purpose->policy->identity) ||
+            !string_equal(session->owner, purpose->owner))
             continue;
         list_remove(&destination->idle, link);
         cache->held--;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "smtp/config.h"
+#include "smtp/auth.h"
 #include "smtp/ehlo.h"
 #include "util/base/memory.h"
 
@@ -190,7 +191,7 @@ struct smtp_client *smtp_client_new(const struct config *main_cf, const struct m
         return NULL;
     bind_to_interface(client, AF_INET, &client->bind_ipv4);
     bind_to_interface(client, AF_INET6, &client->bind_ipv6);
-    if (!find_own_addresses(client, mail->proxy_interfaces, error))
+    if (!find_own_addresses(client, mail->proxy_interfaces, error) || !smtp_logins_open(client, main_cf, error))
         return NULL;
     client->cache_destinations = match_list_new(config->connection_cache_destinations, 0, error);
     return client->cache_destinations != NULL ? client : NULL;

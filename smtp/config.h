@@ -28,6 +28,7 @@ enum smtp_ip_preference { SMTP_PREFER_ANY, SMTP_PREFER_IPV4, SMTP_PREFER_IPV6 };
 
 struct smtp_cache;
 struct smtp_tls; /* tls.h */
+struct smtp_logins; /* auth.h */
 
 /* The process; hangs on service_environment.state. */
 struct smtp_client {
@@ -44,6 +45,7 @@ struct smtp_client {
     int discard;             /* of enum ehlo_feature */
     struct mime_limits mime_limits;
     struct match_list *cache_destinations;
+    struct smtp_logins *logins; /* NULL: smtp_sasl_auth_enable = no */
     struct net_address *own; /* this host's addresses: inet_interfaces, proxy_interfaces */
     size_t own_count;
     struct smtp_cache *cache;   /* whoever makes the client sets it */

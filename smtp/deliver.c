@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "smtp/auth.h"
 #include "smtp/cache.h"
 #include "smtp/destination.h"
 #include "smtp/tls_policy.h"
@@ -49,11 +50,11 @@ static enum transaction_status use_session(struct attempt *attempt, struct smtp_
     return status;
 }
 
-static void try_kept_sessions(struct attempt *attempt, const struct smtp_tls_policy *policy)
+static void try_kept_sessions(struct attempt *attempt, const struct smtp_purpose *purpose)
 {
     struct smtp_session *session;
 
-    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination, policy->identity)) != NULL)
+    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination, purpose)) != NULL)
         if (use_session(attempt, session) != TRANSACTION_STALE)
             return;
 }
@@ -92,27 +93,27 @@ static bool may_go_without_tls(const struct attempt *attempt, const struct smtp_
 }
 
 static struct smtp_session *open_session(struct attempt *attempt, const struct smtp_host *host,
-                                         const struct smtp_tls_policy *policy)
+                                         const struct smtp_purpose *purpose)
 {
     static const struct smtp_tls_policy in_the_clear = {.level = SMTP_TLS_NONE, .identity = "none"};
-    struct delivery *delivery = attempt->delivery;
-    const char *nexthop = delivery->request.nexthop;
+    struct arena *arena = attempt->delivery->arena;
+    struct smtp_purpose unencrypted = *purpose;
     bool handshake_failed;
-    struct smtp_session *session = smtp_session_open(attempt->client, host, policy, nexthop, delivery->arena,
-                                                     &attempt->trouble, &handshake_failed);
+    struct smtp_session *session =
+        smtp_session_open(attempt->client, host, purpose, arena, &attempt->trouble, &handshake_failed);
 
-    if (session == NULL && handshake_failed && may_go_without_tls(attempt, policy))
-        session = smtp_session_open(attempt->client, host, &in_the_clear, nexthop, delivery->arena, &attempt->trouble,
-                                    &handshake_failed);
+    unencrypted.policy = &in_the_clear;
+    if (session == NULL && handshake_failed && may_go_without_tls(attempt, purpose->policy))
+        session = smtp_session_open(attempt->client, host, &unencrypted, arena, &attempt->trouble, &handshake_failed);
     return session;
 }
 
-static void try_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_tls_policy *policy)
+static void try_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
 {
     struct smtp_session *session;
 
     log_failures(attempt);
-    session = open_session(attempt, host, policy);
+    session = open_session(attempt, host, purpose);
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL)
         use_session(attempt, session);
@@ -142,13 +143,16 @@ static bool find_policy(struct attempt *attempt, const char *item, struct smtp_t
 static void try_item(struct attempt *attempt, const char *item)
 {
     const struct smtp_config *config = attempt->client->config;
+    const struct delivery_request *request = &attempt->delivery->request;
     struct smtp_trouble trouble = {0};
     struct smtp_tls_policy policy;
+    const struct smtp_purpose purpose = {.nexthop = request->nexthop, .sender = request->sender,
+                                         .owner = smtp_login_owner(attempt->client, request->sender), .policy = &policy};
     struct smtp_hosts hosts;
 
     if (!find_policy(attempt, item, &policy))
         return;
-    try_kept_sessions(attempt, &policy);
+    try_kept_sessions(attempt, &purpose);
     if (all_settled(attempt->delivery) || enough_sessions(attempt))
         return;
     if (!destination_lookup(attempt->client, item, attempt->delivery->arena, &hosts, &trouble)) {
@@ -163,7 +167,7 @@ static void try_item(struct attempt *attempt, const char *item)
         if (net_address_equal(&attempt->asked, &host->address) &&
             net_address_port(&attempt->asked) == net_address_port(&host->address))
             continue;
-        try_host(attempt, host, &policy);
+        try_host(attempt, host, &purpose);
         if (all_settled(attempt->delivery) || trouble_is_final(attempt) || task_cancelled())
             return;
     }

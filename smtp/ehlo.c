@@ -1,5 +1,6 @@
 #include "smtp/ehlo.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ static const struct {
     {"STARTTLS", EHLO_STARTTLS},
     {"ENHANCEDSTATUSCODES", EHLO_ENHANCED_CODES},
     {"CHUNKING", EHLO_CHUNKING},
+    {"AUTH", EHLO_AUTH},
 };
 
 static int find_feature(const char *word)
@@ -34,6 +36,20 @@ static void parse_size(const char *word, struct ehlo_offer *offer)
         offer->size_limit = strtoll(word, NULL, 10);
 }
 
+/* "AUTH PLAIN LOGIN" and, of old servers, "AUTH=PLAIN LOGIN": both may be there. */
+static void parse_mechanisms(char *words, struct ehlo_offer *offer)
+{
+    char *word;
+
+    while ((word = string_next_word(&words, " \t")) != NULL) {
+        size_t length = strlen(offer->mechanisms);
+
+        if (length + strlen(word) + 2 > MECHANISMS_SIZE)
+            return;
+        snprintf(offer->mechanisms + length, MECHANISMS_SIZE - length, "%s%s", length > 0 ? " " : "", word);
+    }
+}
+
 void ehlo_parse(const char *text, int discard, struct ehlo_offer *offer)
 {
     char *copy = memory_copy_string(text), *lines = copy, *line;
@@ -48,6 +64,8 @@ void ehlo_parse(const char *text, int discard, struct ehlo_offer *offer)
         offer->features |= feature;
         if (feature == EHLO_SIZE)
             parse_size(string_next_word(&words, " \t"), offer);
+        if (feature == EHLO_AUTH)
+            parse_mechanisms(words, offer);
     }
     free(copy);
 }

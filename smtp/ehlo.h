@@ -14,10 +14,14 @@ enum ehlo_feature {
     EHLO_STARTTLS = 32,  /* RFC 3207 */
     EHLO_ENHANCED_CODES = 64,
     EHLO_CHUNKING = 128,
+    EHLO_AUTH = 256,     /* RFC 4954 */
 };
+
+enum { MECHANISMS_SIZE = 512 };
 
 struct ehlo_offer {
     int features;
+    char mechanisms[MECHANISMS_SIZE]; /* of AUTH, a blank between two; what does not fit is left out */
     int64_t size_limit; /* 0: none given */
 };
 

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "smtp/auth.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -45,8 +46,8 @@ void smtp_session_hurry(struct smtp_session *session)
         setsockopt(stream_fd(session->stream), IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
 }
 
-static void set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
-                        struct arena *arena, struct smtp_trouble *trouble)
+void smtp_session_set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
+                              struct arena *arena, struct smtp_trouble *trouble)
 {
     trouble->dsn = arena_copy(arena, dsn);
     trouble->relay = arena_copy(arena, session->relay);
@@ -70,7 +71,7 @@ void smtp_session_lost(struct smtp_session *session, const char *doing, struct a
         break;
     default: error_set(&trouble->reason, "lost connection with %s while %s", session->peer, doing);
     }
-    set_trouble(session, "4.4.2", NULL, arena, trouble);
+    smtp_session_set_trouble(session, "4.4.2", NULL, arena, trouble);
 }
 
 /* ---- the beginning ---- */
@@ -84,7 +85,7 @@ static bool refuse(struct smtp_session *session, bool soften, struct arena *aren
     error_set(&trouble->reason, "host %s refused to talk to me: %s", session->peer, text_string(&line));
     if (soften || session->reply.code < 400)
         session->reply.dsn[0] = '4';
-    set_trouble(session, session->reply.dsn, text_string(&line), arena, trouble);
+    smtp_session_set_trouble(session, session->reply.dsn, text_string(&line), arena, trouble);
     text_free(&line);
     return false;
 }
@@ -169,7 +170,7 @@ static bool shake_smtp_hands(struct smtp_session *session, const char *domain, s
         log_warning(NULL, "host %s replied to HELO/EHLO with my own hostname %s", session->relay,
                     session->client->mail->myhostname);
         error_set(&trouble->reason, "mail for %s loops back to myself", domain);
-        set_trouble(session, "5.4.6", NULL, arena, trouble);
+        smtp_session_set_trouble(session, "5.4.6", NULL, arena, trouble);
         return false;
     }
     if (extended)
@@ -185,20 +186,21 @@ static bool say_who_we_are(struct smtp_session *session, const char *domain, str
                                  : shake_smtp_hands(session, domain, arena, trouble);
 }
 
-static bool shake_hands(struct smtp_session *session, const struct smtp_tls_policy *policy, const char *domain,
-                        struct arena *arena, struct smtp_trouble *trouble)
+static bool shake_hands(struct smtp_session *session, const struct smtp_purpose *purpose, struct arena *arena,
+                        struct smtp_trouble *trouble)
 {
+    const struct smtp_tls_policy *policy = purpose->policy;
     bool wrapped = session->client->config->tls_wrappermode, begun;
 
     if (wrapped && !smtp_tls_secure(session, policy, true, &begun, arena, trouble))
         return false;
-    if (!take_greeting(session, arena, trouble) || !say_who_we_are(session, domain, arena, trouble))
+    if (!take_greeting(session, arena, trouble) || !say_who_we_are(session, purpose->nexthop, arena, trouble))
         return false;
     if (wrapped)
         return true;
     if (!smtp_tls_secure(session, policy, false, &begun, arena, trouble))
         return false;
-    return !begun || say_who_we_are(session, domain, arena, trouble);
+    return !begun || say_who_we_are(session, purpose->nexthop, arena, trouble);
 }
 
 /* ---- connecting ---- */
@@ -269,7 +271,7 @@ static struct smtp_session *session_new(const struct smtp_client *client, const 
 }
 
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
-                                       const struct smtp_tls_policy *policy, const char *domain, struct arena *arena,
+                                       const struct smtp_purpose *purpose, struct arena *arena,
                                        struct smtp_trouble *trouble, bool *handshake_failed)
 {
     duration limit = client->config->connect_timeout;
@@ -285,8 +287,10 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
         return NULL;
     }
     session = session_new(client, host, fd);
-    session->tls_identity = arena_copy(session->arena, policy->identity);
-    if (shake_hands(session, policy, domain, arena, trouble))
+    session->tls_identity = arena_copy(session->arena, purpose->policy->identity);
+    session->owner = arena_copy(session->arena, purpose->owner);
+    if (shake_hands(session, purpose, arena, trouble) &&
+        smtp_log_in(session, purpose->nexthop, purpose->sender, arena, trouble))
         return session;
     *handshake_failed = session->tls_failed;
     smtp_session_close(session);

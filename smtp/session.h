@@ -14,6 +14,10 @@
 #include "util/base/list.h"
 #include "util/task/stream.h"
 
+/* Who can listen: anybody, nobody, nobody and the server is who it says. */
+enum session_security { SESSION_PLAIN, SESSION_ENCRYPTED, SESSION_VERIFIED, SESSION_SECURITIES };
+
+struct sasl_binding; /* mail/sasl */
 struct smtp_tls_policy; /* tls_policy.h */
 struct tls_peer;
 
@@ -27,6 +31,10 @@ struct smtp_session {
     struct net_address address;
     struct ehlo_offer offer; /* nothing, when the server knows HELO only */
     struct smtp_reply reply; /* the last */
+    enum session_security security;
+    const struct sasl_binding *binding; /* ties logins to the TLS connection; NULL: nothing does */
+    bool logged_in;
+    const char *owner;       /* whose mail alone may use it again; "": any */
     int64_t started;         /* on the monotonic clock, microseconds */
     int uses;                /* deliveries so far, this one included */
     const struct tls_peer *tls; /* NULL: not encrypted */
@@ -39,10 +47,18 @@ struct smtp_session {
     int64_t keep_until;      /* there; on the monotonic clock */
 };
 
-/* Connects, takes the greeting, says EHLO, and begins TLS as the policy wants it. NULL: trouble says why (its text lives
- * in the arena). *handshake_failed: it was TLS that failed, before anything of the mail was said. */
+/* What the session is for. */
+struct smtp_purpose {
+    const char *nexthop; /* as the queue manager names it */
+    const char *sender;
+    const char *owner;   /* whose mail alone it may take; "": any (auth.h) */
+    const struct smtp_tls_policy *policy;
+};
+
+/* Connects, takes the greeting, says EHLO, begins TLS as the policy wants it, and logs in. NULL: trouble says why (its text
+ * lives in the arena). *handshake_failed: it was TLS that failed, before anything of the mail was said. */
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
-                                       const struct smtp_tls_policy *policy, const char *domain, struct arena *arena,
+                                       const struct smtp_purpose *purpose, struct arena *arena,
                                        struct smtp_trouble *trouble, bool *handshake_failed);
 
 /* Sends what was written and waits for the next reply, all within the time. False: the connection is of no more use
@@ -56,6 +72,10 @@ void smtp_session_hurry(struct smtp_session *session);
 /* "lost connection with h[a] while sending RCPT TO", "conversation with h[a] timed out while ...". */
 void smtp_session_lost(struct smtp_session *session, const char *doing, struct arena *arena,
                        struct smtp_trouble *trouble);
+
+/* Fills in who the trouble is with; diagnostic: what the server said, NULL: nothing. The reason is the caller's. */
+void smtp_session_set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
+                              struct arena *arena, struct smtp_trouble *trouble);
 
 /* QUIT, if the session is alive, and close. */
 void smtp_session_close(struct smtp_session *session);

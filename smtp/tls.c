@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/sasl/mechanism.h"
 #include "mail/tls/session_cache.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
@@ -158,7 +159,8 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
                                       .protocols = policy->protocols,
                                       .ciphers = policy->ciphers,
                                       .server_name = smtp_tls_policy_server_name(policy, session->host),
-                                      .match = &match};
+                                      .match = &match,
+                                      .bind = session->client->config->sasl_auth_enable};
     enum tls_result result;
 
     fill_match(session, policy, arena, &match);
@@ -179,6 +181,18 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
     return result;
 }
 
+/* A login that is bound to the server's certificate cannot be passed on by somebody between. */
+static void bind_logins(struct smtp_session *session, const struct tls_peer *peer)
+{
+    struct sasl_binding *binding;
+
+    if (peer->end_point_length == 0)
+        return;
+    binding = arena_alloc(session->arena, sizeof *binding);
+    *binding = (struct sasl_binding){"tls-server-end-point", peer->end_point, peer->end_point_length};
+    session->binding = binding;
+}
+
 static bool begin(struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
                   struct smtp_trouble *trouble)
 {
@@ -194,6 +208,8 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
         return fail(session, "4.7.5", arena, trouble);
     }
     session->tls = peer;
+    session->security = peer->trust == TLS_VERIFIED ? SESSION_VERIFIED : SESSION_ENCRYPTED;
+    bind_logins(session, peer);
     log_success(session, policy, peer);
     if (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED)
         return true;

@@ -5,7 +5,7 @@
 /* A dead name server may keep a session from its first MAIL for so long, its greeting not at all. */
 #define LOOKUP_LIMIT (10 * SECONDS)
 
-static void set_identity(struct smtp_session *session)
+void client_identify(struct smtp_session *session)
 {
     struct client *client = &session->client;
     bool port = session->smtpd->config->smtpd_client_port_logging;
@@ -35,7 +35,7 @@ static void run_lookup(void *argument)
         client->name = found;
         report_mismatch(client);
     }
-    set_identity(session);
+    client_identify(session);
     log_info(NULL, "connect from %s", client->identity);
     client->lookup = NULL;
     task_condition_wake_all(&client->looked_up);
@@ -58,7 +58,7 @@ void client_begin(struct smtp_session *session, const struct service_session *se
                                             .status = DNS_NOT_FOUND,
                                             .reverse_status = DNS_NOT_FOUND};
     task_condition_init(&client->looked_up);
-    set_identity(session);
+    client_identify(session);
     if (by_network && session->smtpd->config->smtpd_peername_lookup)
         client->lookup = task_start(run_lookup, session);
     else

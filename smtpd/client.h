@@ -10,6 +10,9 @@ void client_begin(struct smtp_session *session, const struct service_session *se
 /* Waits until the name is known, or known not to be. */
 void client_wait(struct smtp_session *session);
 
+/* Makes the identity anew when name, address or port have changed. */
+void client_identify(struct smtp_session *session);
+
 /* Ends the lookup, however far it came; before the session goes. */
 void client_end(struct smtp_session *session);
 

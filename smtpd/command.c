@@ -102,18 +102,6 @@ static void run_etrn(struct smtp_session *session, const char *arguments)
     }
 }
 
-static void run_auth(struct smtp_session *session, const char *arguments)
-{
-    (void)arguments;
-    smtpd_reply(session, "503 5.5.1 Error: authentication not enabled");
-}
-
-static void run_unauthorized(struct smtp_session *session, const char *arguments)
-{
-    (void)arguments;
-    smtpd_reply(session, "550 5.7.0 Error: insufficient authorization");
-}
-
 static void run_unknown(struct smtp_session *session, const char *arguments)
 {
     (void)arguments;
@@ -123,10 +111,10 @@ static void run_unknown(struct smtp_session *session, const char *arguments)
 const struct command smtpd_commands[] = {
     {"HELO", COMMAND_LAST, smtpd_helo},
     {"EHLO", COMMAND_LAST, smtpd_ehlo},
-    {"XCLIENT", COMMAND_LAST, run_unauthorized},
-    {"XFORWARD", COMMAND_LAST, run_unauthorized},
+    {"XCLIENT", COMMAND_LAST, smtpd_xclient},
+    {"XFORWARD", 0, smtpd_xforward},
     {"STARTTLS", COMMAND_LAST, smtpd_starttls},
-    {"AUTH", COMMAND_LAST | COMMAND_TLS, run_auth},
+    {"AUTH", COMMAND_LAST | COMMAND_TLS, smtpd_auth},
     {"MAIL", COMMAND_TLS, smtpd_mail},
     {"RCPT", COMMAND_TLS, smtpd_rcpt},
     {"DATA", COMMAND_LAST | COMMAND_TLS, smtpd_data},

@@ -32,11 +32,15 @@ enum ehlo_keyword {
     EHLO_DSN = 64,
     EHLO_SMTPUTF8 = 128,
     EHLO_CHUNKING = 256,
-    EHLO_STARTTLS = 1024,
     EHLO_SILENT = 512, /* silent-discard: do not log that keywords were left out */
+    EHLO_AUTH = 1024,
+    EHLO_XCLIENT = 2048,
+    EHLO_XFORWARD = 4096,
+    EHLO_STARTTLS = 8192,
 };
 unsigned ehlo_keywords_parse(const char *names);
 
-command_fn smtpd_helo, smtpd_ehlo, smtpd_mail, smtpd_rcpt, smtpd_data, smtpd_bdat, smtpd_starttls;
+command_fn smtpd_helo, smtpd_ehlo, smtpd_starttls, smtpd_auth, smtpd_xclient, smtpd_xforward, smtpd_mail, smtpd_rcpt,
+    smtpd_data, smtpd_bdat;
 
 #endif

@@ -25,17 +25,21 @@ static void append_client(const struct smtp_session *session, struct text *out)
     text_append_format(out, "Received: from %s (%s [%s%s])", session->helo != NULL ? session->helo : client->name.name,
                        client->name.name, ipv6 ? "IPv6:" : "", client->address_text);
     smtpd_tls_append_received(session, out);
+    if (session->sasl_method != NULL && session->smtpd->config->smtpd_sasl_authenticated_header)
+        text_append_format(out, "\n\t(Authenticated sender: %s)", session->sasl_username);
     text_append_format(out, "\n\tby %s (%s)", mail->myhostname, mail->mail_name);
 }
 
-/* RFC 3848 and RFC 6531 section 4.3. */
-static const char *with_protocol(const struct smtp_session *session)
+/* RFC 3848 and RFC 6531 section 4.3: ESMTPSA and so on. */
+static const char *with_protocol(const struct smtp_session *session, struct arena *arena)
 {
     bool utf8 = (session->transaction->sendopts & SENDOPT_SMTPUTF8) != 0;
+    bool authenticated = session->sasl_method != NULL && session->extended;
 
-    if (session->tls != NULL)
-        return utf8 ? "UTF8SMTPS" : "ESMTPS";
-    return utf8 ? "UTF8SMTP" : session->protocol;
+    if (session->tls == NULL && !authenticated && !utf8)
+        return session->protocol;
+    return arena_format(arena, "%s%s%s", utf8 ? "UTF8SMTP" : "ESMTP", session->tls != NULL ? "S" : "",
+                        authenticated ? "A" : "");
 }
 
 /* RFC 5321 section 4.4, in Postfix's words. */
@@ -52,7 +56,7 @@ static void append_received(struct smtp_session *session, struct text *out)
     if (session->smtpd->config->smtpd_hide_client_session)
         text_append(out, "\tid ");
     else
-        text_append_format(out, " with %s id ", with_protocol(session));
+        text_append_format(out, " with %s id ", with_protocol(session, transaction->arena));
     text_append(out, session->log.identity);
     if (transaction->recipient_count == 1) {
         struct text quoted = {0};

@@ -130,6 +130,14 @@ static const char *take_smtputf8(struct smtp_session *session, struct transactio
     return NULL;
 }
 
+/* RFC 4954 section 5: who is said to have sent it first; believed of clients that have logged in. */
+static const char *take_auth(struct smtp_session *session, struct transaction *transaction, const char *value)
+{
+    if (session->sasl_method != NULL && *value != '\0' && strcmp(value, "<>") != 0)
+        transaction->sasl_sender = arena_copy(transaction->arena, value);
+    return NULL;
+}
+
 static const char *take_notify(struct smtp_session *session, struct transaction *transaction, const char *value)
 {
     static const struct {
@@ -178,6 +186,7 @@ static const char *take_orcpt(struct smtp_session *session, struct transaction *
 static const struct parameter_row mail_parameters_taken[] = {
     {"SIZE", EHLO_SIZE, take_size},   {"BODY", EHLO_8BITMIME, take_body}, {"RET", EHLO_DSN, take_ret},
     {"ENVID", EHLO_DSN, take_envid},  {"SMTPUTF8", EHLO_SMTPUTF8, take_smtputf8},
+    {"AUTH", EHLO_AUTH, take_auth},
     {NULL, 0, NULL},
 };
 

@@ -2,11 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
 #include "smtpd/tls.h"
+#include "smtpd/xclient.h"
 #include "util/base/memory.h"
 
 static const struct {
@@ -18,6 +20,9 @@ static const struct {
     {"vrfy", EHLO_VRFY},
     {"etrn", EHLO_ETRN},
     {"starttls", EHLO_STARTTLS},
+    {"auth", EHLO_AUTH},
+    {"xclient", EHLO_XCLIENT},
+    {"xforward", EHLO_XFORWARD},
     {"enhancedstatuscodes", EHLO_ENHANCEDSTATUSCODES},
     {"8bitmime", EHLO_8BITMIME},
     {"dsn", EHLO_DSN},
@@ -115,6 +120,16 @@ void smtpd_helo(struct smtp_session *session, const char *arguments)
         smtpd_reply(session, "250 %s", session->smtpd->mail->myhostname);
 }
 
+/* What depends on who the client is. */
+static void announce_for_some(struct smtp_session *session, unsigned keyword, struct text *lines)
+{
+    switch (keyword) {
+    case EHLO_AUTH: auth_announce(session, lines); break;
+    case EHLO_XCLIENT: xclient_announce(session, lines); break;
+    default: xforward_announce(session, lines);
+    }
+}
+
 void smtpd_ehlo(struct smtp_session *session, const char *arguments)
 {
     const struct mail_config *mail = session->smtpd->mail;
@@ -135,6 +150,10 @@ void smtpd_ehlo(struct smtp_session *session, const char *arguments)
     for (size_t i = 0; i < sizeof keyword_names / sizeof *keyword_names; i++) {
         if ((without & keyword_names[i].keyword) != 0 || keyword_names[i].keyword == EHLO_SILENT)
             continue;
+        if ((keyword_names[i].keyword & (EHLO_AUTH | EHLO_XCLIENT | EHLO_XFORWARD)) != 0) {
+            announce_for_some(session, keyword_names[i].keyword, &lines);
+            continue;
+        }
         append_upper(&lines, keyword_names[i].name);
         if (keyword_names[i].keyword == EHLO_SIZE)
             text_append_format(&lines, " %ld", mail->message_size_limit);

@@ -1,10 +1,12 @@
 /* RCPT: RFC 5321 section 4.1.1.3. The first recipient that is accepted begins a queue file. */
 #include "mail/submit/submission.h"
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
+#include "smtpd/xclient.h"
 
 static bool read_recipient(struct smtp_session *session, const char *arguments)
 {
@@ -78,7 +80,36 @@ static void add_attribute(struct arena *arena, struct ipc_strings *attributes, c
     attributes->items[attributes->count++] = arena_format(arena, "%s=%s", name, value);
 }
 
-enum { CLIENT_ATTRIBUTES = 15 };
+static const char *or_unknown(const char *value)
+{
+    return value != NULL ? value : "unknown";
+}
+
+enum { CLIENT_ATTRIBUTES = 19 };
+
+/* What is logged of the client: XFORWARD's where there is one. */
+static void describe_origin(struct smtp_session *session, struct arena *arena, struct ipc_strings *attributes)
+{
+    const struct client *client = &session->client;
+    const struct forwarded_client self = {.name = client->name.name,
+                                          .address = client->address_text,
+                                          .port = client->port,
+                                          .protocol = session->protocol,
+                                          .helo = session->helo};
+    const struct forwarded_client *origin = xforward_names_client(session) ? session->forwarded : &self;
+
+    if (session->forwarded != NULL && session->forwarded->ident != NULL)
+        add_attribute(arena, attributes, "log_ident", session->forwarded->ident);
+    add_attribute(arena, attributes, "log_client_name", or_unknown(origin->name));
+    add_attribute(arena, attributes, "log_client_address", or_unknown(origin->address));
+    add_attribute(arena, attributes, "log_client_port", or_unknown(origin->port));
+    add_attribute(arena, attributes, "log_message_origin",
+                  origin == &self ? client->identity : xforward_origin(session, arena));
+    if (origin->helo != NULL)
+        add_attribute(arena, attributes, "log_helo_name", origin->helo);
+    if (origin->protocol != NULL)
+        add_attribute(arena, attributes, "log_protocol_name", origin->protocol);
+}
 
 /* In the order in which Postfix has them in its files. */
 static void describe_client(struct smtp_session *session, struct arena *arena, struct ipc_strings *attributes)
@@ -87,13 +118,13 @@ static void describe_client(struct smtp_session *session, struct arena *arena, s
     char server[NET_ADDRESS_SIZE];
 
     attributes->items = arena_alloc(arena, CLIENT_ATTRIBUTES * sizeof *attributes->items);
-    add_attribute(arena, attributes, "log_client_name", client->name.name);
-    add_attribute(arena, attributes, "log_client_address", client->address_text);
-    add_attribute(arena, attributes, "log_client_port", client->port);
-    add_attribute(arena, attributes, "log_message_origin", client->identity);
-    if (session->helo != NULL)
-        add_attribute(arena, attributes, "log_helo_name", session->helo);
-    add_attribute(arena, attributes, "log_protocol_name", session->protocol);
+    if (session->sasl_method != NULL) {
+        add_attribute(arena, attributes, "sasl_method", session->sasl_method);
+        add_attribute(arena, attributes, "sasl_username", session->sasl_username);
+    }
+    if (session->transaction->sasl_sender != NULL)
+        add_attribute(arena, attributes, "sasl_sender", session->transaction->sasl_sender);
+    describe_origin(session, arena, attributes);
     add_attribute(arena, attributes, "client_name", client->name.name);
     add_attribute(arena, attributes, "reverse_client_name", client->name.reverse_name);
     add_attribute(arena, attributes, "client_address", client->address_text);
@@ -117,7 +148,7 @@ static struct submission *begin_submission(struct smtp_session *session, struct 
                                 .sendopts = transaction->sendopts,
                                 .dsn_envid = transaction->dsn_envid,
                                 .dsn_ret = transaction->dsn_ret,
-                                .rewrite_context = session->local_rewrite ? "local" : "remote",
+                                .rewrite_context = xforward_local(session, session->local_rewrite) ? "local" : "remote",
                                 .filter = session->smtpd->config->content_filter,
                                 .client = session->client.identity,
                                 .helo = session->helo != NULL ? session->helo : "",
@@ -128,6 +159,16 @@ static struct submission *begin_submission(struct smtp_session *session, struct 
         return submission_open_drop(session->smtpd->mail, &open, error);
     describe_client(session, transaction->arena, &open.attributes);
     return submission_open(session->smtpd->cleanup, session->smtpd->mail, &open, error);
+}
+
+static void log_client(struct smtp_session *session)
+{
+    struct text more = {0};
+
+    auth_append_log(session, ", ", &more);
+    xforward_append_log(session, &more);
+    log_info(&session->log, "client=%s%s", session->client.identity, text_string(&more));
+    text_free(&more);
 }
 
 /* The queue file is begun with the first recipient; its ID identifies the session from then on. */
@@ -146,7 +187,7 @@ static bool open_submission(struct smtp_session *session)
     }
     transaction->first_recipient = transaction->recipient.address;
     session->log.identity = arena_copy(transaction->arena, submission_queue_id(transaction->submission));
-    log_info(&session->log, "client=%s", session->client.identity);
+    log_client(session);
     return true;
 }
 

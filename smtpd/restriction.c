@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mail/restriction/restriction.h"
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "util/base/memory.h"
 
@@ -242,6 +243,7 @@ void judge_log(const struct judge *judge, const char *action, const char *text)
     text_append_format(&line, " proto=%s", session->protocol);
     if (session->helo != NULL)
         text_append_format(&line, " helo=<%s>", session->helo);
+    auth_append_log(session, " ", &line);
     log_info(&session->log, "%s", text_string(&line));
     text_free(&line);
 }
@@ -307,6 +309,7 @@ const char *judge_class(enum restriction_list_kind kind)
     case END_OF_DATA_RESTRICTIONS: return "End-of-data";
     case ETRN_RESTRICTIONS: return "Etrn command";
     case CLIENT_CERTIFICATE: return "Client certificate";
+    case SASL_LOGIN_NAME: return "SASL login name";
     default: return "Recipient address";
     }
 }
@@ -324,6 +327,7 @@ const char *judge_subject(const struct judge *judge, enum restriction_list_kind 
     case DATA_RESTRICTIONS: subject = "DATA"; break;
     case END_OF_DATA_RESTRICTIONS: subject = "END-OF-MESSAGE"; break;
     case CLIENT_CERTIFICATE: subject = session->tls->subject_cn; break;
+    case SASL_LOGIN_NAME: subject = session->sasl_username; break;
     default: break;
     }
     return arena_format(judge->arena, "<%s>", subject != NULL ? subject : session->client.identity);

@@ -8,6 +8,11 @@
 restriction_fn restriction_check_client_access, restriction_check_address_map, restriction_check_reverse_client_access,
     restriction_check_helo_access, restriction_check_sender_access, restriction_check_recipient_access;
 
+/* Logins. */
+restriction_fn restriction_permit_authenticated, restriction_check_sasl_access, restriction_sender_mismatch,
+    restriction_known_sender_mismatch, restriction_authenticated_sender_mismatch,
+    restriction_unauthenticated_sender_mismatch;
+
 /* Names of clients, HELO and domains. */
 restriction_fn restriction_unknown_client, restriction_unknown_reverse_client, restriction_non_fqdn_helo,
     restriction_invalid_helo, restriction_non_fqdn_sender, restriction_non_fqdn_recipient,

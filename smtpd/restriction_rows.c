@@ -10,13 +10,6 @@ static enum judgement run_permit(struct judge *judge, const struct restriction *
     return JUDGE_PERMIT;
 }
 
-/* Without AUTH nobody has logged in. */
-static enum judgement run_permit_authenticated(struct judge *judge, const struct restriction *restriction)
-{
-    (void)judge, (void)restriction;
-    return JUDGE_DUNNO;
-}
-
 static enum judgement run_reject(struct judge *judge, const struct restriction *restriction)
 {
     (void)restriction;

@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "mail/submit/submission.h"
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
 #include "smtpd/tls.h"
+#include "smtpd/xclient.h"
 
 void session_end_transaction(struct smtp_session *session)
 {
@@ -15,6 +17,7 @@ void session_end_transaction(struct smtp_session *session)
 
     session->log.identity = "NOQUEUE";
     session->transaction = NULL;
+    xforward_forget(session);
     if (transaction == NULL)
         return;
     if (transaction->submission != NULL)
@@ -46,12 +49,13 @@ static void classify_client(struct smtp_session *session)
     arena_free(arena);
 }
 
-static void greet(struct smtp_session *session)
+void session_greet(struct smtp_session *session)
 {
     struct smtpd *smtpd = session->smtpd;
     struct judge judge;
 
-    judge_begin(&judge, session, session->arena, "CONNECT");
+    classify_client(session);
+    judge_begin(&judge, session, session->arena, session->where);
     if (!smtpd->config->smtpd_delay_reject && (!judge_list(&judge, CLIENT_RESTRICTIONS) || !judge_end(&judge))) {
         session->denied = true;
         smtpd_reply(session, "%s", judge.reply);
@@ -76,6 +80,7 @@ bool session_out_of_step(struct smtp_session *session)
     bytes = stream_buffered(session->stream, &length);
     for (size_t i = 0; i < length && i < 100; i++)
         text_append(&shown, bytes[i] == '\r' ? "\\r" : bytes[i] == '\n' ? "\\n" : (const char[]){bytes[i], '\0'});
+    auth_hide(session, &shown);
     log_info(NULL, "improper command pipelining after %s from %s: %s", session->where, session->client.identity,
              string_printable(shown.data != NULL ? shown.data : (char[]){""}, true));
     text_free(&shown);
@@ -182,9 +187,14 @@ static enum stream_status read_command(struct smtp_session *session)
         stream_flush(session->stream); /* replies of a pipelined group leave together */
     status = stream_read_line(session->stream, &session->line, limit, &carriage_return);
     if (status == STREAM_TOO_LONG) {
+        struct text shown = {0};
+
         client_wait(session);
-        log_warning(NULL, "%s: request longer than %zu: %.30s...", session->client.identity, limit,
-                    string_printable(session->line.data, true));
+        text_append_bytes(&shown, session->line.data, 30);
+        auth_hide(session, &shown);
+        log_warning(NULL, "%s: request longer than %zu: %s...", session->client.identity, limit,
+                    string_printable(shown.data, true));
+        text_free(&shown);
         status = STREAM_OK;
     }
     if (status == STREAM_OK && session->line.data == NULL)
@@ -301,9 +311,8 @@ void smtpd_session(struct service_session *service_session)
                                               sizeof service_session->local);
     stream_set_timeout(session->stream, smtpd->config->smtpd_timeout);
     client_begin(session, service_session);
-    classify_client(session);
     if (!begin_wrapped(session))
-        greet(session);
+        session_greet(session);
     converse(session);
     stream_flush(session->stream);
     client_end(session);

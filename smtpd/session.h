@@ -26,11 +26,14 @@ struct smtpd_config {
 #undef PARAMETER
 };
 
+struct login_service;    /* auth.c */
 struct restriction_list; /* restriction.h */
+struct sasl_binding;     /* mail/sasl */
 struct submission;       /* mail/submit */
 struct content_decoder;  /* content.h */
 struct smtpd_tls;        /* tls.h */
 struct tls_peer;         /* util/net/tls.h */
+struct forwarded_client; /* xclient.h */
 
 enum restriction_list_kind {
     CLIENT_RESTRICTIONS,
@@ -43,7 +46,9 @@ enum restriction_list_kind {
     ETRN_RESTRICTIONS,
     LOCAL_REWRITE_CLIENTS, /* local_header_rewrite_clients: a permit means local */
     RESTRICTION_LIST_KINDS,
-    CLIENT_CERTIFICATE, /* no list's: what check_ccert_access is about */
+    /* No lists: what check_ccert_access and check_sasl_access are about. */
+    CLIENT_CERTIFICATE = RESTRICTION_LIST_KINDS,
+    SASL_LOGIN_NAME,
 };
 
 enum recipient_map { LOCAL_RECIPIENTS, ALIAS_RECIPIENTS, MAILBOX_RECIPIENTS, RELAY_RECIPIENTS, CANONICAL_RECIPIENTS,
@@ -64,6 +69,9 @@ struct smtpd {
     size_t interface_count;
     struct table_list *discarded_keywords;
     struct table_list *recipients[RECIPIENT_MAPS];
+    struct match_list *xclient_hosts, *xforward_hosts;
+    struct login_service *logins; /* NULL: smtpd_sasl_auth_enable = no */
+    struct table_list *sender_logins;
     struct restriction_list *restrictions[RESTRICTION_LIST_KINDS];
     enum bare_newline bare_newline;
     bool relay_guarded; /* some list keeps strangers from relaying */
@@ -95,6 +103,7 @@ struct transaction {
     struct arena *arena;
     const char *sender; /* internal form */
     const char *encoding;
+    const char *sasl_sender; /* MAIL's AUTH=, of a client that has logged in; NULL: none */
     const char *dsn_envid;
     int dsn_ret;
     int sendopts;
@@ -123,11 +132,16 @@ struct smtp_session {
     struct arena *arena;
     struct client client;
     struct net_address server;
+    struct forwarded_client *forwarded; /* XFORWARD, for the next message; NULL: none */
     const char *helo;     /* NULL: not said yet */
     const char *protocol; /* "SMTP" or "ESMTP" */
     bool extended;        /* EHLO was answered: the client knows the extensions */
     unsigned discarded;   /* enum ehlo_keyword: not announced to this client */
     enum bare_newline bare_newline;
+    const char *sasl_method, *sasl_username; /* NULL: nobody has logged in */
+    bool login_unavailable; /* a login was not offered since the login server cannot be reached */
+    const char *tls_name;   /* the server name that the client asked TLS for; NULL: none */
+    const struct sasl_binding *binding; /* ties logins to the TLS connection; NULL: nothing does */
     bool local_rewrite;   /* local_header_rewrite_clients has this client */
     struct transaction *transaction; /* NULL: none */
     const struct tls_peer *tls; /* NULL: the connection is not encrypted */
@@ -143,7 +157,16 @@ struct smtp_session {
 
 void smtpd_session(struct service_session *service_session);
 
-/* Ends the transaction: what was not queued is forgotten. */
+/* Nobody can listen: TLS stands. */
+static inline bool session_is_encrypted(const struct smtp_session *session)
+{
+    return session->tls != NULL;
+}
+
+/* Greets the client, who may be another now (XCLIENT), or refuses it. */
+void session_greet(struct smtp_session *session);
+
+/* Ends the transaction: what was not queued is forgotten, and what XFORWARD said. */
 void session_end_transaction(struct smtp_session *session);
 
 /* smtpd_forbid_bare_newline = reject: logs and answers. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mail/submit/submission.h"
+#include "smtpd/auth.h"
 #include "smtpd/restriction.h"
 #include "smtpd/session.h"
 #include "smtpd/tls.h"
@@ -26,6 +27,10 @@ static bool open_lists(struct smtpd *smtpd, struct error *error)
     return open_list(smtpd, &smtpd->mynetworks, smtpd->mail->mynetworks, MATCH_ADDRESSES, "mynetworks", error) &&
            open_list(smtpd, &smtpd->bare_newline_exclusions, config->smtpd_forbid_bare_newline_exclusions,
                      MATCH_ADDRESSES, "smtpd_forbid_bare_newline_exclusions", error) &&
+           open_list(smtpd, &smtpd->xclient_hosts, config->smtpd_authorized_xclient_hosts, MATCH_ADDRESSES,
+                     "smtpd_authorized_xclient_hosts", error) &&
+           open_list(smtpd, &smtpd->xforward_hosts, config->smtpd_authorized_xforward_hosts, MATCH_ADDRESSES,
+                     "smtpd_authorized_xforward_hosts", error) &&
            open_list(smtpd, &smtpd->noop_commands, config->smtpd_noop_commands, 0, "smtpd_noop_commands", error) &&
            open_list(smtpd, &smtpd->forbidden_commands, config->smtpd_forbidden_commands, 0,
                      "smtpd_forbidden_commands", error);
@@ -51,6 +56,7 @@ static bool open_all_tables(struct smtpd *smtpd, struct error *error)
            open_tables(&smtpd->recipients[RELAY_RECIPIENTS], mail->relay_recipient_maps, "relay_recipient_maps",
                        error) &&
            open_tables(&smtpd->recipients[CANONICAL_RECIPIENTS], canonical, "canonical_maps", error) &&
+           open_tables(&smtpd->sender_logins, smtpd->config->smtpd_sender_login_maps, "smtpd_sender_login_maps", error) &&
            open_tables(&smtpd->discarded_keywords, smtpd->config->smtpd_discard_ehlo_keyword_address_maps,
                        "smtpd_discard_ehlo_keyword_address_maps", error);
     free(canonical);
@@ -145,9 +151,8 @@ bool smtpd_setup(struct service_environment *environment, struct error *error)
     smtpd->unchecked = needs_no_checks(environment);
     smtpd->interfaces = net_interfaces_list(&smtpd->interface_count, error);
     smtpd->dns = dns_new(&dns, error);
-    if (smtpd->dns == NULL || !read_choices(smtpd, error) || !open_lists(smtpd, error) || !open_checks(smtpd, error))
-        return false;
-    if (!smtpd_tls_setup(smtpd, error))
+    if (smtpd->dns == NULL || !read_choices(smtpd, error) || !open_lists(smtpd, error) || !auth_setup(smtpd, error) ||
+        !open_checks(smtpd, error) || !smtpd_tls_setup(smtpd, error))
         return false;
     smtpd->resolve = resolve_client_new(smtpd->mail, resolve_depends_on_sender(environment->config));
     smtpd->cleanup = submission_pool_new();

@@ -1,8 +1,10 @@
 /* STARTTLS: RFC 3207. */
 #include <string.h>
 
+#include "mail/sasl/mechanism.h"
 #include "mail/tls/server_names.h"
 #include "mail/tls/session_cache.h"
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
@@ -118,6 +120,7 @@ static bool certificate_accepted(struct smtp_session *session)
 static void forget_all(struct smtp_session *session)
 {
     session_end_transaction(session);
+    auth_forget(session);
     session->helo = NULL;
     session->protocol = "SMTP";
     session->extended = false;
@@ -132,7 +135,8 @@ static enum tls_result shake_hands(struct smtp_session *session, struct tls_peer
                                       .protocols = tls->protocols,
                                       .ask = tls->ask == TLS_REQUIRE ? TLS_ASK : tls->ask,
                                       .sni = server_names_empty(tls->names) ? NULL : find_name,
-                                      .sni_context = session};
+                                      .sni_context = session,
+                                      .bind = session->smtpd->logins != NULL};
 
     if (tls->cached) {
         handshake.find_session = find_session;
@@ -145,6 +149,19 @@ static enum tls_result shake_hands(struct smtp_session *session, struct tls_peer
         log_info(NULL, "setting up TLS connection from %s", session->client.identity);
     handshake.deadline = deadline_in(config->smtpd_starttls_timeout);
     return tls_accept(tls->context, session->stream, &handshake, session->arena, peer, error);
+}
+
+/* A login that is bound to our certificate cannot be passed on by somebody between. */
+static void bind_logins(struct smtp_session *session)
+{
+    const struct tls_peer *peer = session->tls;
+    struct sasl_binding *binding;
+
+    if (peer->end_point_length == 0)
+        return;
+    binding = arena_alloc(session->arena, sizeof *binding);
+    *binding = (struct sasl_binding){"tls-server-end-point", peer->end_point, peer->end_point_length};
+    session->binding = binding;
 }
 
 bool smtpd_tls_begin(struct smtp_session *session)
@@ -163,6 +180,8 @@ bool smtpd_tls_begin(struct smtp_session *session)
         return false;
     }
     session->tls = peer;
+    session->tls_name = *peer->server_name != '\0' ? peer->server_name : NULL;
+    bind_logins(session);
     log_success(session);
     forget_all(session);
     return certificate_accepted(session);

@@ -79,3 +79,14 @@ void mail_config_open_master_log(const struct mail_config *mail)
 {
     open_log(mail, "master", true, false, NULL);
 }
+
+struct config *mail_config_load_or_die(const char *directory)
+{
+    struct error error;
+    struct config *config = config_load(config_directory_choose(directory), &error);
+
+    if (config == NULL)
+        die("%s", error.text);
+    config_clean_environment(config);
+    return config;
+}

@@ -15,6 +15,9 @@ extern const struct parameter_set mail_parameters;
 #define POSTERN_MAIL_NAME "Postern"
 #define POSTERN_MAIL_VERSION "3.11-postern-0.1"
 
+/* For commands: the configuration of -c's directory (NULL: the usual one), its environment cleaned; or the end. */
+struct config *mail_config_load_or_die(const char *directory);
+
 /* Opens the process's log where syslog_name, maillog_file and the rest say. service: "smtpd", or
  * "submission/smtpd" when the master.cf name differs. */
 void mail_config_open_log(const struct config *config, const struct mail_config *mail, const char *service);

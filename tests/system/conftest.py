@@ -32,6 +32,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.instance import Instance, MTA, new_directory, remove_directory  # noqa: E402
+from harness.login_server import LoginServer  # noqa: E402
 from harness.smtp_sink import SmtpSink  # noqa: E402
 
 
@@ -80,6 +81,23 @@ def make_instance():
 def module_instance():
     """As make_instance, for instances that all tests of a file share."""
     yield from instances()
+
+
+@pytest.fixture(scope="module")
+def socket_directory(tmp_path_factory):
+    """A directory for the sockets of servers that services have to reach."""
+    directory = tmp_path_factory.mktemp("sockets")
+    for path in (directory, directory.parent, directory.parent.parent):
+        path.chmod(0o755)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def login_server(socket_directory):
+    """A server of Dovecot's authentication protocol that knows joe (harness/login_server.py)."""
+    server = LoginServer(socket_directory / "login", {"joe": "secret"})
+    yield server
+    server.close()
 
 
 def smtp_sinks():

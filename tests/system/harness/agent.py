@@ -120,7 +120,8 @@ class Agent:
 
     def _take_log(self, server):
         while packet := server.recv(65536):
-            self.log.append(packet.decode("utf-8", "replace").split("]: ", 1)[-1].rstrip("\n"))
+            for line in packet.decode("utf-8", "replace").splitlines():  # a turn's lines come together
+                self.log.append(line.split("]: ", 1)[-1])
         server.close()
 
     def _serve_bounce(self, server, name):

@@ -302,6 +302,15 @@ def test_modes_that_are_other_commands(stopped):
 
 
 @pytest.mark.peer
+@pytest.mark.parametrize("option", ["-bd", "-bl"])
+def test_daemon_modes_start_the_system(make_instance, option):
+    mta = make_instance()
+    mta.postfix("check", check=True)
+    assert mta.run("sendmail", option).returncode == 0
+    wait_until(lambda: mta.pid, 10, lambda: "it does not run")
+
+
+@pytest.mark.peer
 def test_configuration_directory(stopped):
     result = subprocess.run([f"{stopped.main['command_directory']}/sendmail", "-C", "/nonexistent", "u"], text=True,
                             input="", capture_output=True, env=stopped.environment)

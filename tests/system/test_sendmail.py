@@ -302,6 +302,15 @@ def test_modes_that_are_other_commands(stopped):
 
 
 @pytest.mark.peer
+@pytest.mark.parametrize("option", ["-bd", "-bl"])
+def test_daemon_modes_start_the_system(make_instance, option):
+    mta = make_instance()
+    mta.postfix("check", check=True)
+    assert mta.run("sendmail", option).returncode == 0
+    wait_until(lambda: mta.pid, 10, lambda: "it does not run")
+
+
+@pytest.mark.peer
 def test_configuration_directory(stopped):
     result = subprocess.run([f"{stopped.main['command_directory']}/sendmail", "-C", "/nonexistent", "u"], text=True,
                             input="", capture_output=True, env=stopped.environment)
@@ -429,6 +438,11 @@ def test_postdrop_usage(stopped):
     assert drop(stopped, b"").returncode == 0 and list((stopped.spool / "maildrop").iterdir()) == []
 
 
+def is_asleep(pid):
+    """It waits for something, which after its first words can only be input."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
 def test_postdrop_removes_its_file_when_interrupted(stopped, number):
@@ -436,6 +450,7 @@ def test_postdrop_removes_its_file_when_interrupted(stopped, number):
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=stopped.environment)
     assert process.stdout.read(9) == b"protocol\0"
     assert len(list((stopped.spool / "maildrop").iterdir())) == 1
+    wait_until(lambda: is_asleep(process.pid), 10, lambda: "it does not wait for input")
     process.send_signal(number)
     process.wait(10)
     process.stdin.close()

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/certificates.h"
@@ -699,6 +700,84 @@ static void no_line_is_missed(void **state)
     assert_string_equal(text_string(&both->client_side.got), "220 hello");
 }
 
+/* ---- a peer that keeps us busy ---- */
+
+enum { KEY_UPDATES = 1000000 };
+
+/* In a process of its own, since it never waits: changes its keys again and again, and says nothing. */
+static void update_keys(int fd)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(context);
+    bool going = true;
+
+    SSL_set_fd(ssl, fd);
+    going = SSL_connect(ssl) == 1;
+    for (int i = 0; going && i < KEY_UPDATES; i++)
+        going = SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
+    _exit(going ? 1 : 0); /* 0: it was cut off */
+}
+
+struct flood {
+    struct both *both;
+    bool over;
+    long turns; /* of somebody else, meanwhile */
+};
+
+static void take_turns(void *argument)
+{
+    struct flood *flood = argument;
+
+    while (!flood->over) {
+        flood->turns++;
+        task_sleep(0);
+    }
+}
+
+static void be_flooded(void *argument)
+{
+    struct flood *flood = argument;
+    struct side *server = &flood->both->server;
+    int sockets[2], status;
+    long before;
+    pid_t child;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+    child = fork();
+    if (child == 0) {
+        close(sockets[0]);
+        update_keys(sockets[1]);
+    }
+    close(sockets[1]);
+    server->stream = stream_new(sockets[0]);
+    server->arena = arena_new();
+    server->result = tls_accept(server->context, server->stream, &server->handshake, server->arena, &server->peer,
+                                &server->error);
+    assert_int_equal(server->result, TLS_OK);
+    before = flood->turns;
+    assert_int_equal(stream_read_line(server->stream, &server->got, 100, NULL), STREAM_FAILED);
+    assert_true(flood->turns - before >= 10);
+    stream_free(server->stream);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    flood->over = true;
+    task_sleep(0);
+    loop_stop();
+}
+
+static void start_flood(void *argument)
+{
+    task_start(take_turns, argument);
+    be_flooded(argument);
+}
+
+static void endless_key_updates(void **state)
+{
+    struct flood flood = {.both = *state};
+
+    run_in_task(start_flood, &flood);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -723,6 +802,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(silent, begin, end),
         cmocka_unit_test_setup_teardown(injection, begin, end),
         cmocka_unit_test_setup_teardown(no_line_is_missed, begin, end),
+        cmocka_unit_test_setup_teardown(endless_key_updates, begin, end),
     };
 
     return cmocka_run_group_tests_name("TLS", tests, NULL, NULL);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mail/sasl/mechanism.h"
 #include "mail/tls/session_cache.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
@@ -181,18 +180,6 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
     return result;
 }
 
-/* A login that is bound to the server's certificate cannot be passed on by somebody between. */
-static void bind_logins(struct smtp_session *session, const struct tls_peer *peer)
-{
-    struct sasl_binding *binding;
-
-    if (peer->end_point_length == 0)
-        return;
-    binding = arena_alloc(session->arena, sizeof *binding);
-    *binding = (struct sasl_binding){"tls-server-end-point", peer->end_point, peer->end_point_length};
-    session->binding = binding;
-}
-
 static bool begin(struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
                   struct smtp_trouble *trouble)
 {
@@ -209,7 +196,7 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
     }
     session->tls = peer;
     session->security = peer->trust == TLS_VERIFIED ? SESSION_VERIFIED : SESSION_ENCRYPTED;
-    bind_logins(session, peer);
+    session->binding = mail_tls_binding(peer, session->arena);
     log_success(session, policy, peer);
     if (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED)
         return true;

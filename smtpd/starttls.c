@@ -1,7 +1,6 @@
 /* STARTTLS: RFC 3207. */
 #include <string.h>
 
-#include "mail/sasl/mechanism.h"
 #include "mail/tls/server_names.h"
 #include "mail/tls/session_cache.h"
 #include "smtpd/auth.h"
@@ -151,19 +150,6 @@ static enum tls_result shake_hands(struct smtp_session *session, struct tls_peer
     return tls_accept(tls->context, session->stream, &handshake, session->arena, peer, error);
 }
 
-/* A login that is bound to our certificate cannot be passed on by somebody between. */
-static void bind_logins(struct smtp_session *session)
-{
-    const struct tls_peer *peer = session->tls;
-    struct sasl_binding *binding;
-
-    if (peer->end_point_length == 0)
-        return;
-    binding = arena_alloc(session->arena, sizeof *binding);
-    *binding = (struct sasl_binding){"tls-server-end-point", peer->end_point, peer->end_point_length};
-    session->binding = binding;
-}
-
 bool smtpd_tls_begin(struct smtp_session *session)
 {
     struct tls_peer *peer = arena_alloc(session->arena, sizeof *peer);
@@ -181,7 +167,7 @@ bool smtpd_tls_begin(struct smtp_session *session)
     }
     session->tls = peer;
     session->tls_name = *peer->server_name != '\0' ? peer->server_name : NULL;
-    bind_logins(session);
+    session->binding = mail_tls_binding(peer, session->arena);
     log_success(session);
     forget_all(session);
     return certificate_accepted(session);

@@ -49,3 +49,14 @@ bool mail_tls_ciphers(const struct tls_parameters *from, const char *grade, cons
 
     return tls_cipher_list(&grades, grade, exclusions, list, error);
 }
+
+const struct sasl_binding *mail_tls_binding(const struct tls_peer *peer, struct arena *arena)
+{
+    struct sasl_binding *binding;
+
+    if (peer->end_point_length == 0)
+        return NULL;
+    binding = arena_alloc(arena, sizeof *binding);
+    *binding = (struct sasl_binding){"tls-server-end-point", peer->end_point, peer->end_point_length};
+    return binding;
+}

@@ -4,6 +4,7 @@
 
 #include "mail/config/config.h"
 #include "mail/config/parameter.h"
+#include "mail/sasl/mechanism.h"
 #include "util/net/tls.h"
 
 struct tls_parameters {
@@ -25,5 +26,9 @@ void mail_tls_settings(const struct tls_parameters *parameters, struct tls_setti
 bool mail_tls_protocols(const char *parameter, const char *list, struct tls_protocols *protocols, struct error *error);
 bool mail_tls_ciphers(const struct tls_parameters *parameters, const char *grade, const char *const *exclusions,
                       struct text *list, struct error *error);
+
+/* What ties a login to the connection, so that nobody between can pass it on; in the arena, borrowed from peer. NULL: there
+ * is nothing. The handshake has to have asked for it (tls_handshake.bind). */
+const struct sasl_binding *mail_tls_binding(const struct tls_peer *peer, struct arena *arena);
 
 #endif

@@ -196,12 +196,18 @@ static bool is_readable(const char *queue, struct queue_operation_counts *counts
     return false;
 }
 
+/* The system renames one file at a time. */
+static bool only_renames(const struct queue_operation_scope *scope, enum queue_operation_kind kind)
+{
+    return queue_selection_is_empty(scope->selection) && (kind == OPERATION_HOLD || kind == OPERATION_RELEASE);
+}
+
 void queue_operation_all(struct queue_command *command, enum queue_operation_kind kind,
                          const struct queue_operation_scope *scope, struct queue_operation_counts *counts)
 {
     const char *const *queues = scope->queues != NULL ? scope->queues : usual_queues(kind);
     struct sweep context = {command, kind, scope, counts};
-    const struct queue_sweep sweep = {sweep_look, sweep_take, &context};
+    const struct queue_sweep sweep = {sweep_look, sweep_take, &context, only_renames(scope, kind)};
 
     for (; *queues != NULL; queues++)
         if (allowed(kind, *queues) && is_readable(*queues, counts))

@@ -77,7 +77,7 @@ static bool write_message(void *context, const char *queue, const char *id, cons
 
 static bool write_queues(struct report *report)
 {
-    const struct queue_sweep sweep = {look_at_message, write_message, report};
+    const struct queue_sweep sweep = {.look = look_at_message, .take = write_message, .context = report};
     bool going_on = true;
 
     for (const char *const *queue = queue_listing_queues; going_on && *queue != NULL; queue++)

@@ -296,7 +296,7 @@ bool queue_listing_walk(const struct queue_layout *layout, const struct queue_li
 {
     struct queue_lister *lister = queue_lister_new(layout);
     struct walk walk = {lister, listing};
-    const struct queue_sweep sweep = {walk_look, walk_take, &walk};
+    const struct queue_sweep sweep = {.look = walk_look, .take = walk_take, .context = &walk};
     bool complete = true;
 
     for (const char *const *queue = queue_listing_queues; complete && *queue != NULL; queue++)

@@ -90,7 +90,7 @@ bool queue_sweep_run(const struct queue_sweep *sweep, const char *queue)
         batches[i].queue = queue;
         batches[i].arena = arena_new();
     }
-    crew = crew_new(look_at_batch, THREADS);
+    crew = crew_new(look_at_batch, sweep->alone ? 0 : THREADS);
     complete = run(batches, scan, crew);
     crew_free(crew);
     for (size_t i = 0; i < BATCHES; i++)

@@ -15,6 +15,7 @@ struct queue_sweep {
     /* Takes what was found, in directory order, in the caller's thread. False ends the sweep. */
     bool (*take)(void *context, const char *queue, const char *id, const void *found);
     void *context;
+    bool alone; /* without threads: looking is what the system lets one do at a time */
 };
 
 /* False: take ended it. A queue whose directory is not there is empty. */

@@ -257,13 +257,16 @@ static bool take_large(void *context, const char *queue, const char *id, const v
 static void large_results(void **state)
 {
     size_t count = 0;
-    const struct queue_sweep sweep = {look_large, take_large, &count};
+    struct queue_sweep sweep = {.look = look_large, .take = take_large, .context = &count};
 
     (void)state;
     assert_true(queue_sweep_run(&sweep, "deferred"));
     assert_int_equal(count, MANY - MANY / 5);
     assert_true(queue_sweep_run(&sweep, "nowhere"));
     assert_int_equal(count, MANY - MANY / 5);
+    sweep.alone = true;
+    assert_true(queue_sweep_run(&sweep, "deferred"));
+    assert_int_equal(count, 2 * (MANY - MANY / 5));
 }
 
 int main(void)

@@ -271,6 +271,7 @@ def test_queueing_without_delivery(make_instance, make_sink):
         queue_ids = [client.transaction("a@x.example", [f"{name}@y.example"]).text.split()[-1] for name in "bc"]
     for queue_id in queue_ids:
         mta.wait_log(rf"{queue_id}: to=.*, status=deferred \(deferred transport\)")
+    wait_until(lambda: len(mta.queue_files("deferred")) == 2, what="both to be put by")
     assert sink.messages == []
     mta.run("postqueue", "-i", queue_ids[0], check=True)
     assert sink.wait_for(1)[0].recipients == ["b@y.example"]

@@ -10,11 +10,6 @@ struct call *call_open(struct channel *channel)
     return channel_add_call(channel, 0);
 }
 
-struct channel *call_channel(struct call *call)
-{
-    return call->channel;
-}
-
 static bool send_frame(struct call *call, uint16_t message, uint16_t flags, const void *body, size_t length)
 {
     struct channel *channel = call->channel;

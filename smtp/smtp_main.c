@@ -1,11 +1,14 @@
 /* smtp, lmtp - delivers mail to other hosts over SMTP, to mail stores over LMTP. Each call is one message for one next
  * hop. Which of the two it is, the name says by which the program was started. */
+#include <sys/prctl.h>
+
 #include "mail/delivery/delivery.h"
 #include "mail/service/service.h"
 #include "smtp/cache.h"
 #include "smtp/config.h"
 #include "smtp/deliver.h"
 #include "smtp/tls.h"
+#include "util/base/memory.h"
 #include "util/base/text.h"
 
 static void cache_emptied(void *environment)
@@ -13,13 +16,20 @@ static void cache_emptied(void *environment)
     service_no_longer_busy(environment);
 }
 
+/* environment->state, from the start on. */
+struct process {
+    struct smtp_tls *tls;
+    struct smtp_client *client; /* NULL until the process is ready */
+};
+
 /* Still privileged: private keys are read. */
 static bool client_start(struct service_environment *environment, bool lmtp, struct error *error)
 {
-    struct smtp_tls *tls = smtp_tls_new(environment->config, environment->parameters, lmtp, error);
+    struct process *process = memory_new(sizeof *process);
 
-    environment->state = tls;
-    return tls != NULL;
+    environment->state = process;
+    process->tls = smtp_tls_new(environment->config, environment->parameters, lmtp, error);
+    return process->tls != NULL;
 }
 
 static bool smtp_start(struct service_environment *environment, struct error *error)
@@ -34,21 +44,24 @@ static bool lmtp_start(struct service_environment *environment, struct error *er
 
 static bool client_ready(struct service_environment *environment, bool lmtp, struct error *error)
 {
+    struct process *process = environment->state;
     struct smtp_client *client =
         smtp_client_new(environment->config, environment->mail, environment->parameters, lmtp, error);
 
     if (client == NULL)
         return false;
+    if (key_files_named(process->tls->keys))
+        prctl(PR_SET_DUMPABLE, 0); /* no core file may hold them */
     client->cache = smtp_cache_new(client, cache_emptied, environment);
-    client->tls = environment->state;
-    environment->state = client;
+    client->tls = process->tls;
+    process->client = client;
     return true;
 }
 
 /* Servers are said goodbye to before the process ends. */
 static bool client_busy(struct service_environment *environment)
 {
-    const struct smtp_client *client = environment->state;
+    const struct smtp_client *client = ((const struct process *)environment->state)->client;
 
     return client != NULL && !smtp_cache_empty(client->cache);
 }
@@ -69,7 +82,7 @@ static void client_call(struct service_environment *environment, struct call *ca
 
     if (delivery == NULL)
         return;
-    smtp_deliver(environment->state, delivery);
+    smtp_deliver(((const struct process *)environment->state)->client, delivery);
     delivery_end(delivery);
 }
 

@@ -5,6 +5,7 @@
 #include "smtp/auth.h"
 #include "smtp/cache.h"
 #include "smtp/destination.h"
+#include "smtp/host_policy.h"
 #include "smtp/tls_policy.h"
 #include "smtp/transaction.h"
 
@@ -110,10 +111,14 @@ static struct smtp_session *open_session(struct attempt *attempt, const struct s
 
 static void try_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
 {
-    struct smtp_session *session;
+    struct smtp_tls_policy policy;
+    struct smtp_purpose here = *purpose;
+    struct smtp_session *session = NULL;
 
     log_failures(attempt);
-    session = open_session(attempt, host, purpose);
+    here.policy = &policy;
+    if (smtp_host_policy(attempt->client, purpose->policy, host, attempt->delivery->arena, &policy, &attempt->trouble))
+        session = open_session(attempt, host, &here);
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL)
         use_session(attempt, session);

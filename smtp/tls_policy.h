@@ -2,6 +2,7 @@
 #ifndef SMTP_TLS_POLICY_H
 #define SMTP_TLS_POLICY_H
 
+#include "mail/ipc/ipc.h"
 #include "mail/tls/mail_tls.h"
 #include "smtp/config.h"
 #include "util/base/arena.h"
@@ -24,6 +25,10 @@ struct smtp_tls_policy {
     const char *const *anchors; /* PEM texts that are trusted in place of the CAs, NULL at the end; NULL: none */
     const char *nexthop;     /* without brackets and port */
     const char *identity;    /* the same for what is as good: sessions may be shared */
+    /* For reports (RFC 8460). */
+    enum tls_policy_type source;
+    const char *const *source_lines; /* the TLSA records, or the lines of the STS policy; NULL at the end; NULL: none */
+    const char *const *mx_patterns;  /* of an STS policy; NULL at the end; NULL: none */
 };
 
 /* The word for a level; NULL: there is no such one. */

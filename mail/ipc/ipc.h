@@ -29,11 +29,15 @@ enum { IPC_CLEANUP_CONTENT = 15 };
 #define IPC_PROTOCOL_DELIVERY "delivery"
 #define IPC_PROTOCOL_BOUNCE "bounce"
 #define IPC_PROTOCOL_TLSMGR "tlsmgr"
+#define IPC_PROTOCOL_MTASTS "mtasts"
+#define IPC_PROTOCOL_TLSRPT "tlsrpt"
 
 #define IPC_SOCKET_REWRITE "private/rewrite"
 #define IPC_SOCKET_CLEANUP "public/cleanup"
 #define IPC_SOCKET_QMGR "public/qmgr"
 #define IPC_SOCKET_TLSMGR "private/tlsmgr"
+#define IPC_SOCKET_MTASTS "private/mtasts"
+#define IPC_SOCKET_TLSRPT "private/tlsrpt"
 #define IPC_SOCKET_BOUNCE "private/bounce"
 #define IPC_SOCKET_DEFER "private/defer"
 #define IPC_SOCKET_TRACE "private/trace"
@@ -81,6 +85,28 @@ enum delivery_status {
     DELIVERY_DONE = 0,         /* nothing speaks against the destination; `deferred` recipients remain */
     DELIVERY_SITE_FAILED = 1,  /* connect or handshake failed: counts towards a dead destination */
     DELIVERY_AGENT_FAILED = 2, /* the agent itself cannot work now: skip the transport for a while */
+};
+
+/* RFC 8461 section 3.2, and MTASTS_NONE also: the domain has no policy. */
+enum mtasts_mode { MTASTS_NONE, MTASTS_TESTING, MTASTS_ENFORCE };
+
+/* RFC 8460 section 4.4 */
+enum tls_policy_type { TLS_POLICY_NONE_FOUND, TLS_POLICY_TLSA, TLS_POLICY_STS };
+
+/* RFC 8460 section 4.3; their words in reports are in tlsrpt/. */
+enum tls_failure {
+    TLS_FAILURE_NONE,
+    TLS_FAILURE_STARTTLS_NOT_SUPPORTED,
+    TLS_FAILURE_CERTIFICATE_HOST_MISMATCH,
+    TLS_FAILURE_CERTIFICATE_EXPIRED,
+    TLS_FAILURE_CERTIFICATE_NOT_TRUSTED,
+    TLS_FAILURE_VALIDATION,
+    TLS_FAILURE_TLSA_INVALID,
+    TLS_FAILURE_DNSSEC_INVALID,
+    TLS_FAILURE_DANE_REQUIRED,
+    TLS_FAILURE_STS_POLICY_FETCH,
+    TLS_FAILURE_STS_POLICY_INVALID,
+    TLS_FAILURE_STS_WEBPKI_INVALID,
 };
 
 enum bounce_kind {

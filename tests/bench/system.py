@@ -21,7 +21,7 @@ from harness.waiting import free_port, wait_until  # noqa: E402
 TUNING = {"smtpd_client_connection_count_limit": "0", "in_flow_delay": "0", "smtpd_peername_lookup": "no",
           "smtpd_forbid_unauth_pipelining": "no"}
 TICK = 1000 / os.sysconf("SC_CLK_TCK")
-PATIENCE = 60  # seconds without the last message
+PATIENCE = 60  # seconds for the last message to arrive
 
 
 class CountingSink:
@@ -101,14 +101,14 @@ class System:
                         "-f", "a@src.example", "-t", recipient, f"127.0.0.1:{self.instance.port}"],
                        check=True, capture_output=True)
 
-    def through(self, messages, sessions, size, *options, generate=None, arriving=None):
+    def through(self, messages, sessions, size, *options, generate=None, arriving=None, patience=PATIENCE):
         """Messages a second from the first connection to the last one in the sink; processor time a message of the
         instance, the generator and the sink together."""
         before, children, start = self.sink.count(), os.times(), time.monotonic()
         usages = self.usages()
         (generate or self.generate)(messages, sessions, size, *options)
         taken = time.monotonic() - start
-        wait_until(lambda: self.sink.count() - before >= (arriving or messages), timeout=PATIENCE, interval=0.01,
+        wait_until(lambda: self.sink.count() - before >= (arriving or messages), timeout=patience, interval=0.01,
                    what="all messages")
         passed = time.monotonic() - start
         after = os.times()

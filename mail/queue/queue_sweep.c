@@ -6,8 +6,9 @@
 #include "util/base/crew.h"
 #include "util/base/memory.h"
 
-/* More threads than a machine has processors: most of a queue that nobody has looked at lately is on the disk. */
-enum { THREADS = 8, BATCHES = 2 * THREADS, BATCH_IDS = 64, BATCH_MEMORY = 512 * 1024 };
+/* More threads than a machine has processors: most of a queue that nobody has looked at lately is on the disk, and a file
+ * that is removed waits for it too. */
+enum { THREADS = 16, BATCHES = CREW_ROOM, BATCH_IDS = 64, BATCH_MEMORY = 256 * 1024 };
 
 /* Some messages of the queue. */
 struct batch {

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -51,8 +52,10 @@ class Disk:
         os.close(fd)
 
     def unmount(self):
+        """Who was just killed may hold it for a moment. After a cut only the list of mounts tells whether it is mounted."""
         wait_until(lambda: run("umount", str(self.mount_point)).returncode == 0
-                   or not os.path.ismount(self.mount_point), timeout=20, interval=0.2, what="unmounting")
+                   or f" {self.mount_point} " not in Path("/proc/mounts").read_text(), timeout=20, interval=0.2,
+                   what="unmounting")
 
 
 class Sender(threading.Thread):

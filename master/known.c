@@ -5,7 +5,6 @@
 #include "util/base/text.h"
 
 static const char *const needless[] = {
-    "anvil",    /* client counts are kept where sessions are counted */
     "flush",    /* the queue manager knows what waits for whom */
     "proxymap", /* processes are few: each opens its tables once */
     "scache",   /* a process of smtp keeps its own connections */

@@ -7,6 +7,7 @@
 #include "mail/sasl/sasl_server.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "util/base/memory.h"
 
@@ -252,7 +253,7 @@ static void take_auth(struct smtp_session *session, char *arguments)
 
     if (mechanism == NULL || string_next_word(&arguments, " \t") != NULL)
         smtpd_reply(session, "501 5.5.4 Syntax: AUTH mechanism");
-    else
+    else if (limits_allow(session, ANVIL_AUTH))
         log_in(session, mechanism, initial);
 }
 

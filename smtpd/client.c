@@ -46,20 +46,20 @@ void client_begin(struct smtp_session *session, const struct service_session *se
     struct client *client = &session->client;
     struct net_address address = net_address_from_socket((const struct sockaddr *)&service_session->peer,
                                                          sizeof service_session->peer);
-    bool by_network = service_session->peer.ss_family != AF_UNSPEC;
 
-    if (!by_network) /* a UNIX socket, or sendmail -bs: who can come that way is this host */
+    client->by_network = service_session->peer.ss_family != AF_UNSPEC;
+    if (!client->by_network) /* a UNIX socket, or sendmail -bs: who can come that way is this host */
         net_address_parse("127.0.0.1", &address);
     client->address = net_address_unmapped(&address);
     net_address_print(&client->address, client->address_text);
     snprintf(client->port, sizeof client->port, "%u", net_address_port(&client->address));
-    client->name = (struct dns_client_name){.name = by_network ? "unknown" : "localhost",
-                                            .reverse_name = by_network ? "unknown" : "localhost",
+    client->name = (struct dns_client_name){.name = client->by_network ? "unknown" : "localhost",
+                                            .reverse_name = client->by_network ? "unknown" : "localhost",
                                             .status = DNS_NOT_FOUND,
                                             .reverse_status = DNS_NOT_FOUND};
     task_condition_init(&client->looked_up);
     client_identify(session);
-    if (by_network && session->smtpd->config->smtpd_peername_lookup)
+    if (client->by_network && session->smtpd->config->smtpd_peername_lookup)
         client->lookup = task_start(run_lookup, session);
     else
         log_info(NULL, "connect from %s", client->identity);

@@ -4,6 +4,7 @@
 
 #include "mail/address/address.h"
 #include "smtpd/client.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
 
@@ -49,7 +50,7 @@ static void run_vrfy(struct smtp_session *session, const char *arguments)
     } else if (!address_parse_path(arguments, false, session->smtpd->mail->smtputf8_enable, &address, &rest) ||
                address.length == 0) {
         smtpd_reply(session, "501 5.1.3 Bad recipient address syntax");
-    } else {
+    } else if (limits_allow(session, ANVIL_RECIPIENT)) {
         struct arena *arena = arena_new();
         struct transaction *held = session->transaction; /* goes on afterwards: RFC 5321 section 4.1.4 */
         struct transaction probe = {.arena = arena,

@@ -4,6 +4,7 @@
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
 
@@ -106,7 +107,7 @@ static bool read_sender(struct smtp_session *session, const char *arguments)
 
 void smtpd_mail(struct smtp_session *session, const char *arguments)
 {
-    if (!mail_in_order(session))
+    if (!mail_in_order(session) || !limits_allow(session, ANVIL_MESSAGE))
         return;
     session->transaction = new_transaction();
     if (read_sender(session, arguments) && sender_accepted(session))

@@ -4,6 +4,7 @@
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
 #include "smtpd/xclient.h"
@@ -210,7 +211,7 @@ void smtpd_rcpt(struct smtp_session *session, const char *arguments)
         smtpd_reply(session, "503 5.5.1 Error: need MAIL command");
     } else if (transaction->content_begun) {
         smtpd_reply(session, "503 5.5.1 Error: RCPT after BDAT");
-    } else if (read_recipient(session, arguments) && within_limit(session) && recipient_accepted(session) &&
+    } else if (limits_allow(session, ANVIL_RECIPIENT) && read_recipient(session, arguments) && within_limit(session) && recipient_accepted(session) &&
                open_submission(session)) {
         submit_recipient(transaction);
         smtpd_reply(session, "250 2.1.5 Ok");

@@ -6,6 +6,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
 #include "smtpd/tls.h"
@@ -287,7 +288,7 @@ static bool begin_wrapped(struct smtp_session *session)
     if (tls == NULL || !tls->wrapped)
         return false;
     if (smtpd_tls_ready(tls))
-        return !smtpd_tls_begin(session);
+        return !limits_allow_handshake(session) || !smtpd_tls_begin(session);
     client_wait(session);
     log_warning(NULL, "TLS is not available: no greeting for %s", session->client.identity);
     session->closing = true;
@@ -311,10 +312,11 @@ void smtpd_session(struct service_session *service_session)
                                               sizeof service_session->local);
     stream_set_timeout(session->stream, smtpd->config->smtpd_timeout);
     client_begin(session, service_session);
-    if (!begin_wrapped(session))
+    if (limits_begin(session) && !begin_wrapped(session))
         session_greet(session);
     converse(session);
     stream_flush(session->stream);
+    limits_end(session);
     client_end(session);
     report_loss(session);
     tell_timeout(session);

@@ -64,7 +64,8 @@ struct smtpd {
     struct dns *dns;
     struct resolve_client *resolve;
     struct channel_pool *cleanup;
-    struct match_list *mynetworks, *bare_newline_exclusions, *noop_commands, *forbidden_commands;
+    struct match_list *mynetworks, *bare_newline_exclusions, *noop_commands, *forbidden_commands, *unlimited;
+    struct deadline anvil_silence; /* until then no line about anvil */
     struct net_interface *interfaces;
     size_t interface_count;
     struct table_list *discarded_keywords;
@@ -88,6 +89,7 @@ struct client {
     char port[8];
     struct dns_client_name name; /* "unknown" until the lookup is done */
     const char *identity;        /* "name[address]" */
+    bool by_network;             /* not from a UNIX socket, or sendmail -bs */
     struct task *lookup;         /* NULL: done, or none */
     struct task_condition looked_up;
 };
@@ -132,6 +134,7 @@ struct smtp_session {
     struct arena *arena;
     struct client client;
     struct net_address server;
+    struct call *counted; /* with anvil, as long as the session; NULL: the client is not limited */
     struct forwarded_client *forwarded; /* XFORWARD, for the next message; NULL: none */
     const char *helo;     /* NULL: not said yet */
     const char *protocol; /* "SMTP" or "ESMTP" */

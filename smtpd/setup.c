@@ -31,6 +31,8 @@ static bool open_lists(struct smtpd *smtpd, struct error *error)
                      "smtpd_authorized_xclient_hosts", error) &&
            open_list(smtpd, &smtpd->xforward_hosts, config->smtpd_authorized_xforward_hosts, MATCH_ADDRESSES,
                      "smtpd_authorized_xforward_hosts", error) &&
+           open_list(smtpd, &smtpd->unlimited, config->smtpd_client_event_limit_exceptions, MATCH_ADDRESSES,
+                     "smtpd_client_event_limit_exceptions", error) &&
            open_list(smtpd, &smtpd->noop_commands, config->smtpd_noop_commands, 0, "smtpd_noop_commands", error) &&
            open_list(smtpd, &smtpd->forbidden_commands, config->smtpd_forbidden_commands, 0,
                      "smtpd_forbidden_commands", error);

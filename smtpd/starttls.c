@@ -6,6 +6,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/restriction.h"
 #include "smtpd/tls.h"
@@ -170,7 +171,7 @@ bool smtpd_tls_begin(struct smtp_session *session)
     session->binding = mail_tls_binding(peer, session->arena);
     log_success(session);
     forget_all(session);
-    return certificate_accepted(session);
+    return limits_allow_tls_session(session, peer->resumed) && certificate_accepted(session);
 }
 
 void smtpd_starttls(struct smtp_session *session, const char *arguments)
@@ -185,7 +186,7 @@ void smtpd_starttls(struct smtp_session *session, const char *arguments)
         smtpd_reply(session, "502 5.5.1 Error: command not implemented");
     } else if (!smtpd_tls_ready(tls)) {
         smtpd_reply(session, "454 4.7.0 TLS not available due to local problem");
-    } else {
+    } else if (limits_allow_handshake(session)) {
         smtpd_reply(session, "220 2.0.0 Ready to start TLS");
         smtpd_tls_begin(session);
     }

@@ -29,6 +29,7 @@ enum { IPC_CLEANUP_CONTENT = 15 };
 #define IPC_PROTOCOL_DELIVERY "delivery"
 #define IPC_PROTOCOL_BOUNCE "bounce"
 #define IPC_PROTOCOL_TLSMGR "tlsmgr"
+#define IPC_PROTOCOL_ANVIL "anvil"
 #define IPC_PROTOCOL_MTASTS "mtasts"
 #define IPC_PROTOCOL_TLSRPT "tlsrpt"
 
@@ -36,6 +37,7 @@ enum { IPC_CLEANUP_CONTENT = 15 };
 #define IPC_SOCKET_CLEANUP "public/cleanup"
 #define IPC_SOCKET_QMGR "public/qmgr"
 #define IPC_SOCKET_TLSMGR "private/tlsmgr"
+#define IPC_SOCKET_ANVIL "private/anvil"
 #define IPC_SOCKET_MTASTS "private/mtasts"
 #define IPC_SOCKET_TLSRPT "private/tlsrpt"
 #define IPC_SOCKET_BOUNCE "private/bounce"
@@ -86,6 +88,9 @@ enum delivery_status {
     DELIVERY_SITE_FAILED = 1,  /* connect or handshake failed: counts towards a dead destination */
     DELIVERY_AGENT_FAILED = 2, /* the agent itself cannot work now: skip the transport for a while */
 };
+
+/* What clients do that is limited. */
+enum anvil_kind { ANVIL_CONNECTION, ANVIL_MESSAGE, ANVIL_RECIPIENT, ANVIL_NEW_TLS, ANVIL_AUTH, ANVIL_KINDS };
 
 /* RFC 8461 section 3.2, and MTASTS_NONE also: the domain has no policy. */
 enum mtasts_mode { MTASTS_NONE, MTASTS_TESTING, MTASTS_ENFORCE };

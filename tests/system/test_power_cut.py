@@ -52,10 +52,12 @@ class Disk:
         os.close(fd)
 
     def unmount(self):
-        """Who was just killed may hold it for a moment. After a cut only the list of mounts tells whether it is mounted."""
+        """Who was just killed may hold it for a moment, and so may a mount name space that somebody else made meanwhile: as long
+        as one does, the image would be mounted as it is, shut down."""
         wait_until(lambda: run("umount", str(self.mount_point)).returncode == 0
                    or f" {self.mount_point} " not in Path("/proc/mounts").read_text(), timeout=20, interval=0.2,
                    what="unmounting")
+        wait_until(lambda: not run("losetup", "-j", str(self.image)).stdout, timeout=60, interval=0.1, what="a free loop device")
 
 
 class Sender(threading.Thread):

@@ -12,8 +12,8 @@ PREFIX   ?= /usr
 DESTDIR  ?=
 CC       ?= gcc
 
-PACKAGES  := libevent libevent_pthreads openssl lmdb libpcre2-8 libcares libcrypt
-DEBIAN    := gcc make pkg-config libevent-dev libssl-dev liblmdb-dev libpcre2-dev libc-ares-dev libcrypt-dev
+PACKAGES  := libevent libevent_pthreads openssl lmdb libpcre2-8 libcares libcrypt libcurl
+DEBIAN    := gcc make pkg-config libevent-dev libssl-dev liblmdb-dev libpcre2-dev libc-ares-dev libcrypt-dev libcurl4-openssl-dev
 DEBIAN_TEST := $(DEBIAN) libcmocka-dev python3-pytest
 DEBIAN_FUZZ := $(DEBIAN) clang libclang-rt-14-dev
 DEBIAN_BENCH := $(DEBIAN_TEST) postfix
@@ -22,7 +22,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 CPPFLAGS += -I. -I$(BUILD)/generated -D_GNU_SOURCE
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS = -std=c11 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer,-fstack-protector-strong) -fPIE
-ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -pthread
+ALL_LDFLAGS = $(LDFLAGS) -pie -Wl,-z,relro,-z,now,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -pthread
 
 SOURCES  := $(wildcard util/*/*.c mail/*/*.c)
 FOLDERS  := $(patsubst %/,%,$(sort $(dir $(wildcard */*_main.c))))

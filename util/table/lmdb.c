@@ -43,8 +43,7 @@ bool lmdb_file_lock(int fd, short kind, struct error *error)
     return true;
 }
 
-/* A file that lost its end would kill the reader that touches the missing pages. */
-static bool is_whole(MDB_env *env, int fd, struct error *error)
+bool lmdb_file_is_whole(MDB_env *env, int fd, struct error *error)
 {
     MDB_envinfo info;
     MDB_stat pages;
@@ -73,7 +72,7 @@ static bool open_dbi(struct lmdb_table *table, struct error *error)
 
     if (!lmdb_file_lock(table->fd, F_RDLCK, error))
         return false;
-    if (!is_whole(table->env, table->fd, error) || !begin(table->env, &transaction, error)) {
+    if (!lmdb_file_is_whole(table->env, table->fd, error) || !begin(table->env, &transaction, error)) {
         lmdb_file_lock(table->fd, F_UNLCK, error);
         return false;
     }

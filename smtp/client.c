@@ -182,7 +182,7 @@ struct smtp_client *smtp_client_new(const struct config *main_cf, const struct m
     client->mime_limits.nesting = (int)config_get_count(main_cf, "mime_nesting_limit", 100);
     client->mime_limits.boundary_length = (size_t)config_get_count(main_cf, "mime_boundary_length_limit", 2048);
     client->default_port = net_port_parse(config->tcp_port, &port) ? config->tcp_port : "25";
-    client->dns = dns_new(&(struct dns_settings){0}, error);
+    client->dns = dns_new(&(struct dns_settings){.servers = mail->dns_servers}, error);
     if (client->dns == NULL || !set_lookups(client, error) || !set_protocols(client, error) ||
         !find_own_addresses(client, mail->inet_interfaces, error))
         return NULL;

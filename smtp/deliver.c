@@ -6,6 +6,7 @@
 #include "smtp/cache.h"
 #include "smtp/destination.h"
 #include "smtp/host_policy.h"
+#include "smtp/sts.h"
 #include "smtp/tls_policy.h"
 #include "smtp/transaction.h"
 
@@ -135,10 +136,11 @@ static bool trouble_is_final(const struct attempt *attempt)
 /* False: the policy cannot be known, and no server is talked to. */
 static bool find_policy(struct attempt *attempt, const char *item, struct smtp_tls_policy *policy)
 {
+    struct arena *arena = attempt->delivery->arena;
     struct error error;
 
-    if (smtp_tls_policy_find(attempt->client, item, attempt->delivery->arena, policy, &error))
-        return true;
+    if (smtp_tls_policy_find(attempt->client, item, arena, policy, &error))
+        return smtp_sts_find(attempt->client, item, arena, policy, &attempt->trouble);
     log_warning(NULL, "TLS policy lookup for %s: %s", item, error.text);
     attempt->trouble = (struct smtp_trouble){.dsn = "4.7.5"};
     error_set(&attempt->trouble.reason, "client TLS configuration problem");

@@ -317,12 +317,18 @@ static bool find_unix(struct lookup *lookup, const char *path)
     return true;
 }
 
+bool destination_uses_mx(const struct smtp_client *client, const struct net_endpoint *endpoint)
+{
+    struct net_address literal;
+
+    return !endpoint->bracketed && client->use_dns && !client->lmtp && !net_address_parse(endpoint->host, &literal);
+}
+
 bool destination_lookup(const struct smtp_client *client, const char *item, struct arena *arena,
                         struct smtp_hosts *hosts, struct smtp_trouble *trouble)
 {
     struct lookup lookup = {.client = client, .arena = arena, .hosts = hosts, .trouble = trouble};
     struct net_endpoint endpoint;
-    struct net_address literal;
     const char *name;
 
     *hosts = (struct smtp_hosts){0};
@@ -335,7 +341,7 @@ bool destination_lookup(const struct smtp_client *client, const char *item, stru
         return set_trouble(trouble, "4.3.5");
     name = arena_copy(arena, endpoint.host);
     lookup.port = endpoint.port;
-    if (!endpoint.bracketed && client->use_dns && !client->lmtp && !net_address_parse(name, &literal))
+    if (destination_uses_mx(client, &endpoint))
         return lookup_domain(&lookup, name);
     return finish(&lookup, name, lookup_host(&lookup, name, PREFERENCE_NONE));
 }

@@ -29,6 +29,9 @@ struct smtp_hosts {
 /* Splits the list: the next item of *cursor into the arena, NULL at the end. */
 const char *destination_next(const char **cursor, struct arena *arena);
 
+/* Whether an item's hosts are those of its MX records. */
+bool destination_uses_mx(const struct smtp_client *client, const struct net_endpoint *endpoint);
+
 /* Finds the addresses of one item. False: trouble says why; dsn 4.x.x when it may pass. */
 bool destination_lookup(const struct smtp_client *client, const char *item, struct arena *arena,
                         struct smtp_hosts *hosts, struct smtp_trouble *trouble);

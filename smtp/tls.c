@@ -24,7 +24,7 @@ static bool open_keys(struct smtp_tls *tls, const struct smtp_config *config, bo
     return private_files_count(tls->files) == 0 || private_files_start(tls->files, error);
 }
 
-static bool make_context(struct smtp_tls *tls, const struct smtp_config *config, struct error *error)
+static bool make_contexts(struct smtp_tls *tls, const struct smtp_config *config, struct error *error)
 {
     struct tls_settings settings = {.ca_file = config->tls_CAfile,
                                     .ca_path = config->tls_CApath,
@@ -35,7 +35,11 @@ static bool make_context(struct smtp_tls *tls, const struct smtp_config *config,
 
     mail_tls_settings(tls->parameters, &settings);
     tls->context = tls_context_new(&settings, error);
-    return tls->context != NULL;
+    if (tls->context == NULL || !config->smtp_mta_sts || settings.default_ca)
+        return tls->context != NULL;
+    settings.default_ca = true;
+    tls->public_context = tls_context_new(&settings, error);
+    return tls->public_context != NULL;
 }
 
 struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_config *config, bool lmtp,
@@ -50,7 +54,7 @@ struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_co
         return NULL;
     if (*config->tls_session_cache_database != '\0')
         tls->session_lifetime = config->tls_session_cache_timeout;
-    if (!mail_tls_library(tls->parameters, &trouble) || !make_context(tls, config, &trouble))
+    if (!mail_tls_library(tls->parameters, &trouble) || !make_contexts(tls, config, &trouble))
         log_warning(NULL, "%s: disabling TLS support", trouble.text);
     return tls;
 }
@@ -113,7 +117,7 @@ static void fill_match(const struct smtp_session *session, const struct smtp_tls
     if (policy->level == SMTP_TLS_FINGERPRINT) {
         match->by = TLS_MATCH_FINGERPRINT;
         match->fingerprints = smtp_tls_policy_fingerprints(policy, arena);
-    } else if (policy->level > SMTP_TLS_FINGERPRINT) {
+    } else if (policy->level > SMTP_TLS_FINGERPRINT || policy->source == TLS_POLICY_STS) {
         match->by = TLS_MATCH_NAMES;
         match->names = smtp_tls_policy_names(policy, session->host, arena);
         match->anchors = policy->anchors;
@@ -150,6 +154,7 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
 {
     const struct smtp_config *config = session->client->config;
     struct smtp_tls *tls = session->client->tls;
+    struct tls_context *context = policy->public_cas && tls->public_context != NULL ? tls->public_context : tls->context;
     struct tls_match match;
     struct text resumable = {0};
     struct tls_handshake handshake = {.peer = session->relay,
@@ -163,7 +168,7 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
     enum tls_result result;
 
     fill_match(session, policy, arena, &match);
-    tls_context_set_credentials(tls->context, key_files_named(tls->keys) ? key_files_current(tls->keys) : NULL);
+    tls_context_set_credentials(context, key_files_named(tls->keys) ? key_files_current(tls->keys) : NULL);
     if (tls->session_lifetime > 0) {
         session->tls_key = session_key(session, policy, session->arena);
         if (session_cache_find(cache_name(session), session->tls_key, &resumable)) {
@@ -173,7 +178,7 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
         handshake.new_session = keep_session;
         handshake.session_context = session;
     }
-    result = tls_connect(tls->context, session->stream, &handshake, session->arena, peer, error);
+    result = tls_connect(context, session->stream, &handshake, session->arena, peer, error);
     if (result != TLS_OK && resumable.length > 0)
         session_cache_forget(cache_name(session), session->tls_key);
     text_wipe(&resumable);

@@ -11,6 +11,7 @@
 struct smtp_tls {
     const struct tls_parameters *parameters;
     struct tls_context *context; /* NULL: it could not be made; the log says why */
+    struct tls_context *public_context; /* that trusts the system's CAs too; NULL: so does context, or nobody asks for it */
     struct private_files *files;
     struct key_files *keys;
     struct table_list *policies; /* smtp_tls_policy_maps */

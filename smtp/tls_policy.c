@@ -189,6 +189,7 @@ static bool read_table(const struct smtp_client *client, const char *item, struc
     enum table_result result = look_up(client, item, draft->policy->nexthop, &found, error);
     bool good = result != TABLE_ERROR;
 
+    draft->policy->administered = result == TABLE_FOUND;
     if (result == TABLE_FOUND && !take_entry(draft, arena_copy(arena, text_string(&found)), arena, error))
         good = error_prefix(error, "smtp_tls_policy_maps, next hop %s: ", item);
     text_free(&found);
@@ -231,17 +232,34 @@ static bool complete(const struct smtp_client *client, const struct draft *draft
     return good;
 }
 
+static void begin_policy(const struct smtp_client *client, const char *item, struct arena *arena,
+                         struct smtp_tls_policy *policy)
+{
+    struct net_endpoint endpoint;
+    struct error ignored;
+
+    *policy = (struct smtp_tls_policy){.ciphers = "", .match = "", .server_name = client->config->tls_servername,
+                                       .identity = "none"};
+    policy->nexthop = net_endpoint_parse(item, client->default_port, &endpoint, &ignored) ? arena_copy(arena, endpoint.host)
+                                                                                         : item;
+}
+
+bool smtp_tls_policy_parse(const struct smtp_client *client, const char *item, const char *entry, struct arena *arena,
+                           struct smtp_tls_policy *policy, struct error *error)
+{
+    struct draft draft = {.policy = policy};
+
+    begin_policy(client, item, arena, policy);
+    return take_entry(&draft, arena_copy(arena, entry), arena, error) && complete(client, &draft, arena, error);
+}
+
 bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, struct arena *arena,
                           struct smtp_tls_policy *policy, struct error *error)
 {
     const struct smtp_config *config = client->config;
     struct draft draft = {.policy = policy};
-    struct net_endpoint endpoint;
 
-    *policy = (struct smtp_tls_policy){.ciphers = "", .match = "", .server_name = config->tls_servername,
-                                       .identity = "none"};
-    policy->nexthop = net_endpoint_parse(item, client->default_port, &endpoint, error) ? arena_copy(arena, endpoint.host)
-                                                                                       : item;
+    begin_policy(client, item, arena, policy);
     if (!default_level(config, &policy->level, error) || !read_table(client, item, &draft, arena, error))
         return false;
     if (config->tls_wrappermode && policy->level < SMTP_TLS_ENCRYPT)

@@ -25,10 +25,17 @@ struct smtp_tls_policy {
     const char *const *anchors; /* PEM texts that are trusted in place of the CAs, NULL at the end; NULL: none */
     const char *nexthop;     /* without brackets and port */
     const char *identity;    /* the same for what is as good: sessions may be shared */
+    bool administered;       /* smtp_tls_policy_maps has an entry for the next hop */
+    bool public_cas;         /* the system's CAs are trusted too */
+    bool mx_must_match;      /* only hosts that match mx_patterns may have the mail */
+    const struct smtp_tls_policy *sts; /* of the next hop's domain, for hosts without DANE (sts.h); NULL: none */
     /* For reports (RFC 8460). */
     enum tls_policy_type source;
     const char *const *source_lines; /* the TLSA records, or the lines of the STS policy; NULL at the end; NULL: none */
     const char *const *mx_patterns;  /* of an STS policy; NULL at the end; NULL: none */
+    enum tls_failure failure;        /* what is wrong already, although the mail may go: an STS policy that could not be had, or
+                                      * (STS, testing) a host that it does not name */
+    const char *failure_reason;      /* the same in words; NULL: nothing is wrong */
 };
 
 /* The word for a level; NULL: there is no such one. */
@@ -39,6 +46,11 @@ bool smtp_tls_level_by_name(const char *name, enum smtp_tls_level *level);
  * arena's. False: see error; mail has to wait until an administrator mends it. */
 bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, struct arena *arena,
                           struct smtp_tls_policy *policy, struct error *error);
+
+/* The same from the text of an entry, whatever the tables say: "secure match=hostname". The item is one that
+ * smtp_tls_policy_find took. */
+bool smtp_tls_policy_parse(const struct smtp_client *client, const char *item, const char *entry, struct arena *arena,
+                           struct smtp_tls_policy *policy, struct error *error);
 
 /* The names that the certificate of `host` may have, NULL at the end. */
 const char *const *smtp_tls_policy_names(const struct smtp_tls_policy *policy, const char *host, struct arena *arena);

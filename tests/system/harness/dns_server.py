@@ -3,7 +3,8 @@
     server = DnsServer({"example": {"MX": ["10 mx.example"]}, "mx.example": {"A": ["127.0.0.2"]}}, "127.0.0.1", 53)
 
 A name that is missing does not exist; a value of "SERVFAIL" or "silence" does that. "*" in a type's list of values is
-not special. Questions are kept in server.questions.
+not special. Questions are kept in server.questions; server.ttl (seconds) is
+that of all answers.
 """
 import socket
 import struct
@@ -30,7 +31,7 @@ def encode_value(kind, value):
 
 class DnsServer:
     def __init__(self, zone, address="127.0.0.1", port=0):
-        self.zone, self.questions = zone, []
+        self.zone, self.questions, self.ttl = zone, [], 60
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
         self.port = self.socket.getsockname()[1]
@@ -73,4 +74,4 @@ class DnsServer:
 
     def _record(self, name, kind, value):
         data = encode_value(kind, value)
-        return encode_name(name) + struct.pack(">HHIH", TYPES[kind], 1, 60, len(data)) + data
+        return encode_name(name) + struct.pack(">HHIH", TYPES[kind], 1, self.ttl, len(data)) + data

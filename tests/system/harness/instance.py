@@ -28,6 +28,7 @@ bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 tlsmgr unix - - n 1000? 1 tlsmgr
+mtasts unix - - n - 1 mtasts
 verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap

@@ -21,7 +21,7 @@ struct attempt {
     struct task_condition done;
     struct deadline good_until; /* not again before */
     enum tls_failure failure;
-    char *reason;               /* with failure */
+    char *reason;               /* NULL: it brought a policy; with TLS_FAILURE_NONE: it is our own fault */
     char *text, *id;            /* a policy that could not be kept; NULL: it was, or there is none */
 };
 
@@ -159,7 +159,10 @@ static void fetch(struct sts_finder *finder, struct attempt *attempt, const char
         keep(finder, attempt, id, text, arena);
     } else {
         attempt->reason = memory_copy_string(error.text);
-        log_info(NULL, "no policy from %s: %s", attempt->domain, error.text);
+        if (attempt->failure != TLS_FAILURE_NONE)
+            log_info(NULL, "no policy from %s: %s", attempt->domain, error.text);
+        else
+            log_warning(NULL, "%s could not be asked for a policy: %s", attempt->domain, error.text);
     }
     arena_free(arena);
 }
@@ -301,6 +304,7 @@ static void answer_attempt(struct sts_finder *finder, const char *domain, struct
         answer_policy(arena_copy(arena, attempt->id), &policy, answer);
     answer->failure = attempt->failure;
     answer->reason = arena_copy(arena, attempt->reason != NULL ? attempt->reason : "");
+    answer->unknown = attempt->reason != NULL && attempt->failure == TLS_FAILURE_NONE;
 }
 
 void sts_finder_find(struct sts_finder *finder, const char *name, struct arena *arena, struct mtasts_policy *answer)

@@ -118,8 +118,8 @@ const char *sts_fetch(const struct sts_source *source, const char *domain, struc
     }
     if (http_fetch(&request, &answer, error))
         text = judge(&answer, arena, failure, error);
-    else if (answer.untrusted)
-        *failure = TLS_FAILURE_STS_WEBPKI_INVALID;
+    else if (answer.untrusted || answer.not_asked)
+        *failure = answer.untrusted ? TLS_FAILURE_STS_WEBPKI_INVALID : TLS_FAILURE_NONE;
     text_free(&answer.body);
     return text;
 }

@@ -17,7 +17,7 @@ struct sts_source {
 enum sts_announcement sts_look_up(const struct sts_source *source, const char *domain, char id[STS_ID_LIMIT + 1]);
 
 /* In a task: gets https://mta-sts.DOMAIN/.well-known/mta-sts.txt. Its text is the arena's, and a good policy. NULL: *failure and
- * error say why. */
+ * error say why; TLS_FAILURE_NONE: nobody could be asked, because of something of this host's. */
 const char *sts_fetch(const struct sts_source *source, const char *domain, struct arena *arena, enum tls_failure *failure,
                       struct error *error);
 

@@ -184,6 +184,8 @@ bool http_fetch(const struct http_request *request, struct http_answer *answer, 
     memset(answer, 0, sizeof *answer);
     offload_run(run, &exchange);
     answer->untrusted = exchange.result == CURLE_PEER_FAILED_VERIFICATION;
+    answer->not_asked = exchange.result == CURLE_SSL_CACERT_BADFILE || exchange.result == CURLE_OUT_OF_MEMORY ||
+                        exchange.result == CURLE_FAILED_INIT || exchange.result == CURLE_UNKNOWN_OPTION;
     if (exchange.result == CURLE_OK)
         return true;
     if (exchange.body_too_long)

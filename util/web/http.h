@@ -30,6 +30,7 @@ struct http_answer {
     char content_type[80]; /* without parameters, lower case; "" none */
     struct text body;      /* owned: text_free; whatever http_fetch returns */
     bool untrusted;        /* no answer, because the server's certificate was not good for the host */
+    bool not_asked;        /* no answer, because something of this host's is wrong: the CA file, memory */
 };
 
 /* In a task. *answer is filled anew. False: there is no answer; see error. An answer with any status is true. */

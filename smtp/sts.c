@@ -12,9 +12,10 @@ static bool matches(const char *pattern, const char *host)
 {
     const char *rest = strchr(host, '.');
 
-    if (!string_starts(pattern, "*."))
+    pattern += string_starts(pattern, "*."); /* ".example.net" is how some plug-ins write it */
+    if (*pattern != '.')
         return string_equal_ignore_case(pattern, host);
-    return rest != NULL && rest > host && string_equal_ignore_case(pattern + 1, rest);
+    return rest != NULL && rest > host && string_equal_ignore_case(pattern, rest);
 }
 
 bool smtp_sts_mx_matches(const char *const *patterns, const char *host)
@@ -109,7 +110,7 @@ bool smtp_sts_host_policy(const struct smtp_tls_policy *policy, const struct smt
     if (result->source != TLS_POLICY_STS || result->mx_patterns == NULL || smtp_sts_mx_matches(result->mx_patterns, host->name))
         return true;
     result->failure = TLS_FAILURE_VALIDATION;
-    result->failure_reason = arena_format(arena, "host %s is not in the MTA-STS policy of %s", host->name, policy->nexthop);
+    result->failure_reason = arena_format(arena, "host %s is not in the MTA-STS policy of %s", host->name, result->domain);
     if (!result->mx_must_match)
         return true;
     *trouble = (struct smtp_trouble){.dsn = arena_copy(arena, "4.7.5")};

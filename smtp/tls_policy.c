@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "smtp/sts_attributes.h"
 #include "smtp/tls.h"
 #include "util/base/log.h"
 #include "util/base/text.h"
@@ -37,6 +38,7 @@ bool smtp_tls_level_by_name(const char *name, enum smtp_tls_level *level)
 struct draft {
     struct smtp_tls_policy *policy;
     const char *protocols, *grade, *exclude, *match, *anchor_files;
+    struct smtp_sts_attributes sts;
 };
 
 /* ---- main.cf ---- */
@@ -54,6 +56,17 @@ static bool default_level(const struct smtp_config *config, enum smtp_tls_level 
 
 /* ---- smtp_tls_policy_maps ---- */
 
+/* ".b.example", in the tables that are not asked with whole keys only. */
+static enum table_result look_up_parent(struct table_list *tables, const char *parent, struct text *found, struct error *error)
+{
+    enum table_result result = TABLE_NOT_FOUND;
+
+    for (size_t i = 0; i < table_list_count(tables) && result == TABLE_NOT_FOUND; i++)
+        if (!table_is_pattern(table_list_at(tables, i)))
+            result = table_list_lookup_at(tables, i, parent, found, error);
+    return result;
+}
+
 /* "[mail.example]:587" is looked up as it stands; "a.b.example:25" then by its domains: a.b.example, .b.example, ... */
 static enum table_result look_up(const struct smtp_client *client, const char *item, const char *domain,
                                  struct text *found, struct error *error)
@@ -66,7 +79,7 @@ static enum table_result look_up(const struct smtp_client *client, const char *i
     if (*item == '[')
         return result;
     while (result == TABLE_NOT_FOUND && (domain = strchr(domain + 1, '.')) != NULL)
-        result = table_list_lookup(tables, domain, found, error);
+        result = look_up_parent(tables, domain, found, error);
     return result;
 }
 
@@ -99,9 +112,11 @@ static bool take_attribute(struct draft *draft, const char *name, const char *va
     else if (string_equal(name, "tafile"))
         draft->anchor_files = draft->anchor_files == NULL ? value
                                                           : arena_format(arena, "%s,%s", draft->anchor_files, value);
+    else if (smtp_sts_attribute_known(name))
+        return smtp_sts_attribute_take(&draft->sts, name, value, arena, error);
     else if (!string_equal(name, "connection_reuse")) /* connections are kept in any case */
-        return error_set(error, "unknown attribute \"%s\": there are protocols, ciphers, exclude, match, servername, tafile",
-                         name);
+        return error_set(error, "unknown attribute \"%s\": there are protocols, ciphers, exclude, match, servername, tafile, "
+                                "and those of MTA-STS", name);
     return !string_equal(name, "tafile") || allowed(draft, name, SMTP_TLS_VERIFY, error);
 }
 
@@ -112,7 +127,7 @@ static bool take_entry(struct draft *draft, char *entry, struct arena *arena, st
     if (word == NULL || !smtp_tls_level_by_name(word, &draft->policy->level))
         return error_set(error, "invalid security level \"%s\": it is none, may, encrypt, fingerprint, verify or secure",
                          word != NULL ? word : "");
-    while ((word = string_next_word(&cursor, separators)) != NULL) {
+    while ((word = string_next_word_braced(&cursor, separators)) != NULL) { /* braces hold a value with blanks together */
         char *value = strchr(word, '=');
 
         if (draft->policy->level == SMTP_TLS_NONE) {
@@ -123,7 +138,7 @@ static bool take_entry(struct draft *draft, char *entry, struct arena *arena, st
             return error_set(error, "\"%s\" is no attribute: there are protocols, ciphers, exclude, match, servername, "
                                     "tafile, each with = and a value", word);
         *value++ = '\0';
-        if (!take_attribute(draft, word, value, arena, error))
+        if (!take_attribute(draft, string_trim(word), string_trim(value), arena, error))
             return false;
     }
     return true;
@@ -228,6 +243,7 @@ static bool complete(const struct smtp_client *client, const struct draft *draft
     policy->identity = arena_format(arena, "%s %s %s %s %s %s %s", smtp_tls_level_name(policy->level), protocols,
                                     policy->ciphers, policy->match, policy->server_name, anchors,
                                     policy->level >= SMTP_TLS_FINGERPRINT ? policy->nexthop : "");
+    smtp_sts_attributes_apply(&draft->sts, config->tls_enforce_sts_mx_patterns, arena, policy);
     text_free(&ciphers);
     return good;
 }
@@ -242,6 +258,7 @@ static void begin_policy(const struct smtp_client *client, const char *item, str
                                        .identity = "none"};
     policy->nexthop = net_endpoint_parse(item, client->default_port, &endpoint, &ignored) ? arena_copy(arena, endpoint.host)
                                                                                          : item;
+    policy->domain = policy->nexthop;
 }
 
 bool smtp_tls_policy_parse(const struct smtp_client *client, const char *item, const char *entry, struct arena *arena,

@@ -30,6 +30,7 @@ struct smtp_tls_policy {
     bool mx_must_match;      /* only hosts that match mx_patterns may have the mail */
     const struct smtp_tls_policy *sts; /* of the next hop's domain, for hosts without DANE (sts.h); NULL: none */
     /* For reports (RFC 8460). */
+    const char *domain;      /* whose policy it is; nexthop, unless said otherwise */
     enum tls_policy_type source;
     const char *const *source_lines; /* the TLSA records, or the lines of the STS policy; NULL at the end; NULL: none */
     const char *const *mx_patterns;  /* of an STS policy; NULL at the end; NULL: none */

@@ -13,6 +13,7 @@ from harness.dns_server import DnsServer
 from harness.instance import new_directory, remove_directory
 from harness.policy_host import PolicyHost, policy
 from harness.smtp_sink import SmtpSink
+from harness.socketmap_server import SocketmapServer
 from harness.waiting import wait_until
 
 DOMAIN, MX = "sts.example", "mx.sts.example"
@@ -56,7 +57,7 @@ class World:
         self.dns = DnsServer({DOMAIN: {"MX": [f"10 {MX}"]}, MX: {"A": ["127.0.0.1"]}, "mta-sts." + DOMAIN: {"A": ["127.0.0.1"]}})
         self.dns.ttl = 0
         self.publish("1", policy("enforce", MX))
-        self.mta = None
+        self.mta = self.plug_in = None
         self.sent = 0
 
     def publish(self, id, text=None):
@@ -87,6 +88,8 @@ class World:
     def close(self):
         self.host.close()
         self.sink.close()
+        if self.plug_in:
+            self.plug_in.close()
 
 
 @pytest.fixture
@@ -345,6 +348,54 @@ def test_other_records_do_not_count(world):
     world.start()
     assert world.send()[1] == "sent"
     assert world.host.requests == [DOMAIN]
+
+
+# ---- plug-ins that answer in place of the service ----
+
+def plug_in(world, answer, **settings):
+    """What postfix-mta-sts-resolver and its kin are to smtp_tls_policy_maps."""
+    world.plug_in = SocketmapServer({"postfix": {DOMAIN: "OK " + answer}})
+    world.start(smtp_mta_sts="no", smtp_tls_policy_maps=f"socketmap:inet:127.0.0.1:{world.plug_in.port}:postfix", **settings)
+
+
+STS = "policy_type=sts policy_domain=sts.example policy_ttl=86400 { policy_string = version: STSv1 } { policy_string = mode: enforce }"
+
+
+@pytest.mark.parametrize("answer", [
+    f"secure match={MX} servername=hostname", f"secure match=.sts.example servername=hostname",
+    f"secure match=x.example servername=hostname {STS} mx_host_pattern={MX}",
+    f"secure match=x.example servername=hostname {STS} mx_host_pattern=*.sts.example mx_host_pattern=x.example",
+    f"verify {STS} mx_host_pattern=.sts.example", f"secure match={MX} {STS}",
+    f"may {STS} mx_host_pattern=x.example", f"may policy_type=no-policy-found policy_domain={DOMAIN} policy_failure=sts-policy-invalid"])
+def test_plug_in(world, answer):
+    plug_in(world, answer)
+    assert world.send()[1] == "sent"
+    assert world.sink.messages[0].encrypted
+    assert {question for question in world.plug_in.questions} == {("postfix", f"{DOMAIN}:{world.sink.port}"), ("postfix", DOMAIN)}
+
+
+def test_plug_in_whose_patterns_do_not_match(world):
+    plug_in(world, f"secure match=*.sts.example servername=hostname {STS} mx_host_pattern=mx1.sts.example")
+    assert world.send() == ("4.7.5", "deferred", f"host {MX} is not in the MTA-STS policy of {DOMAIN}")
+
+
+def test_plug_in_whose_patterns_are_not_enforced(world):
+    plug_in(world, f"secure match=.sts.example servername=hostname {STS} mx_host_pattern=mx1.sts.example",
+            smtp_tls_enforce_sts_mx_patterns="no")
+    assert world.send()[1] == "sent"
+
+
+def test_plug_in_and_a_certificate_of_another_of_its_hosts(world, certificates):
+    """It is the certificate of the host that is talked to that counts, not that of any in the policy."""
+    world.sink.tls = context_of(certificates["other"])
+    plug_in(world, f"secure match=other.example:{MX} servername=hostname {STS} mx_host_pattern=other.example mx_host_pattern={MX}")
+    assert world.send()[:2] == ("4.7.5", "deferred")
+
+
+@pytest.mark.parametrize("attribute", ["policy_type=tls", "policy_ttl=soon", "policy_failure=bad", "policy=sts"])
+def test_plug_in_that_errs(world, attribute):
+    plug_in(world, f"may {attribute}")
+    assert world.send() == ("4.7.5", "deferred", "client TLS configuration problem")
 
 
 # ---- when it is asked for ----

@@ -30,8 +30,8 @@ static const struct smtp_host host = {.name = "mx.sts.example"};
 static void host_in_a_policy(void **state)
 {
     const char *const patterns[] = {"mx.sts.example", NULL}, *const others[] = {"mx1.sts.example", NULL};
-    struct smtp_tls_policy sts = {.level = SMTP_TLS_SECURE, .source = TLS_POLICY_STS, .mx_must_match = true, .mx_patterns = patterns};
-    const struct smtp_tls_policy policy = {.level = SMTP_TLS_MAY, .nexthop = "sts.example", .sts = &sts};
+    struct smtp_tls_policy sts = {.level = SMTP_TLS_SECURE, .source = TLS_POLICY_STS, .mx_must_match = true, .mx_patterns = patterns, .domain = "sts.example"};
+    const struct smtp_tls_policy policy = {.level = SMTP_TLS_MAY, .domain = "sts.example", .sts = &sts};
     struct arena *arena = arena_new();
     struct smtp_tls_policy result;
     struct smtp_trouble trouble;

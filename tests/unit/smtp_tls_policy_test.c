@@ -124,6 +124,52 @@ static void attributes_go_with_levels(void **state)
     assert_string_equal(level_of(fixture, "five"), "error");
 }
 
+/* What plug-ins for MTA-STS say. */
+static void sts_attributes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct smtp_tls_policy *policy = &fixture->policy;
+
+    use_table(fixture, "inline:{ {one = secure match=x servername=hostname policy_type=sts policy_domain=d.example policy_ttl=9 "
+                       "{ policy_string = version: STSv1 } {policy_string=mode: enforce} mx_host_pattern=a.example "
+                       "mx_host_pattern=*.b.example} {two = may policy_type=no-policy-found policy_failure=sts-webpki-invalid} "
+                       "{three = may policy_type=sts mx_host_pattern=a.example} {four = secure match=x policy_type=sts} "
+                       "{five = may policy_type=other} {six = may policy_failure=other} {seven = may policy_ttl=other} "
+                       "{eight = secure match=x servername=hostname mx_host_pattern=a.example} }");
+    assert_string_equal(level_of(fixture, "one"), "secure");
+    assert_true(policy->administered && policy->mx_must_match && policy->source == TLS_POLICY_STS);
+    assert_string_equal(policy->match, "hostname");
+    assert_string_equal(policy->domain, "d.example");
+    assert_string_equal(policy->source_lines[0], "version: STSv1");
+    assert_string_equal(policy->source_lines[1], "mode: enforce");
+    assert_null(policy->source_lines[2]);
+    assert_string_equal(policy->mx_patterns[1], "*.b.example");
+    assert_null(policy->mx_patterns[2]);
+    assert_non_null(strstr(policy->identity, "a.example *.b.example"));
+    fixture->config.tls_enforce_sts_mx_patterns = false;
+    assert_string_equal(level_of(fixture, "one"), "secure");
+    assert_false(policy->mx_must_match);
+    assert_string_equal(policy->match, "x");
+    fixture->config.tls_enforce_sts_mx_patterns = true;
+    assert_string_equal(level_of(fixture, "two"), "may");
+    assert_int_equal(policy->source, TLS_POLICY_NONE_FOUND);
+    assert_int_equal(policy->failure, TLS_FAILURE_STS_WEBPKI_INVALID);
+    assert_string_equal(policy->domain, "two");
+    assert_string_equal(level_of(fixture, "three"), "may");
+    assert_true(policy->source == TLS_POLICY_STS && !policy->mx_must_match);
+    assert_string_equal(policy->match, "hostname");
+    assert_string_equal(level_of(fixture, "four"), "secure");
+    assert_false(policy->mx_must_match); /* there is nothing to match */
+    assert_string_equal(policy->match, "x");
+    assert_string_equal(level_of(fixture, "five"), "error");
+    assert_string_equal(level_of(fixture, "six"), "error");
+    assert_string_equal(level_of(fixture, "seven"), "error");
+    assert_string_equal(level_of(fixture, "eight"), "secure");
+    assert_false(policy->mx_must_match); /* it does not say that it is a policy of MTA-STS */
+    assert_string_equal(level_of(fixture, "nine"), "none");
+    assert_false(policy->administered);
+}
+
 static void fingerprints_keep_their_colons(void **state)
 {
     struct fixture *fixture = *state;
@@ -171,6 +217,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(main_cf_decides, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tables_are_asked_from_the_whole_to_the_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attributes_go_with_levels, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sts_attributes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fingerprints_keep_their_colons, set_up, tear_down),
         cmocka_unit_test_setup_teardown(identities_tell_policies_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(wrapper_mode_is_encrypted, set_up, tear_down),

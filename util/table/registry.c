@@ -29,6 +29,7 @@ static const struct table_type types[] = {
     {"proxy", FUNCTIONS(proxy)},
     {"randmap", FUNCTIONS(randmap)},
     {"regexp", FUNCTIONS(regexp), .is_pattern = true, .changed = expression_changed},
+    {"socketmap", FUNCTIONS(socketmap), .is_pattern = true},
     {"static", FUNCTIONS(static)},
     {"texthash", FUNCTIONS(texthash), .folds = true, .changed = texthash_changed, .walk = memory_table_walk},
     {"unionmap", FUNCTIONS(unionmap)},
@@ -58,8 +59,8 @@ static struct list open_tables = {.root = {&open_tables.root, &open_tables.root}
 const char *const *table_types(void)
 {
     static const char *const names[] = {"btree", "cidr", "environ", "fail", "hash", "inline", "lmdb", "pcre",
-                                        "pipemap", "proxy", "randmap", "regexp", "static", "texthash", "unionmap",
-                                        "unix", NULL};
+                                        "pipemap", "proxy", "randmap", "regexp", "socketmap", "static", "texthash",
+                                        "unionmap", "unix", NULL};
 
     static_assert(sizeof names / sizeof *names == TYPE_COUNT + 1, "each type has its name listed");
     return names;

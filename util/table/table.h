@@ -44,7 +44,7 @@ enum table_form {
 };
 void table_set_form(struct table *table, enum table_form form);
 
-/* Pattern tables (regexp, pcre, cidr) are asked with the whole key only: no parent domains, no @domain. */
+/* Pattern tables (regexp, pcre, cidr) and socketmap are asked with the whole key only: no parent domains, no @domain. */
 bool table_is_pattern(const struct table *table);
 
 /* The file behind the table has changed since it was opened, and lookups do not see that: the process should be

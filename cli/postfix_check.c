@@ -92,6 +92,28 @@ static void check_log_file(const struct postfix_command *command)
                     error.text);
 }
 
+static bool has_service(const struct master_cf *master_cf, const char *name)
+{
+    for (size_t i = 0; i < master_cf->count; i++)
+        if (master_cf->services[i].type == SERVICE_UNIX && string_equal(master_cf->services[i].name, name))
+            return true;
+    return false;
+}
+
+/* A master.cf from before may not have it; the rest works all the same. */
+static void check_services(const struct postfix_command *command)
+{
+    struct error error;
+    struct master_cf *master_cf;
+
+    if (!config_get_boolean(command->config, "smtp_mta_sts", false) || (master_cf = master_cf_load(command->config, &error)) == NULL)
+        return;
+    if (!has_service(master_cf, "mtasts"))
+        log_warning(NULL, "%s/main.cf: line %d: smtp_mta_sts = yes: %s/master.cf has no service \"mtasts\": mail for domains waits",
+                    command->directory, config_line(command->config, "smtp_mta_sts"), command->directory);
+    master_cf_free(master_cf);
+}
+
 bool postfix_configuration_works(struct postfix_command *command, bool strictly)
 {
     struct verdict verdict = {.works = true, .strictly = strictly};
@@ -101,8 +123,10 @@ bool postfix_configuration_works(struct postfix_command *command, bool strictly)
     postfix_check_values(command->config, hear_value, &verdict);
     check_owners(command, &verdict);
     check_master(command, &verdict);
-    if (verdict.works)
+    if (verdict.works) {
         check_log_file(command);
+        check_services(command);
+    }
     return verdict.works;
 }
 

@@ -316,6 +316,8 @@ void sts_finder_find(struct sts_finder *finder, const char *name, struct arena *
     bool kept, in_time = true;
 
     *answer = (struct mtasts_policy){.mode = MTASTS_NONE, .id = "", .reason = ""};
+    if (string_ends(domain, "."))
+        domain[strlen(domain) - 1] = '\0';
     if (!sts_domain_valid(domain))
         return;
     ascii_lower_string(domain);

@@ -34,7 +34,7 @@ static bool applies(const struct smtp_client *client, const char *item, const st
     struct error ignored;
 
     return client->config->smtp_mta_sts && !policy->administered &&
-           (policy->level == SMTP_TLS_MAY || policy->level == SMTP_TLS_ENCRYPT) &&
+           policy->level >= SMTP_TLS_MAY && policy->level < SMTP_TLS_FINGERPRINT && /* nobody said who the server has to be */
            net_endpoint_parse(item, client->default_port, &endpoint, &ignored) && destination_uses_mx(client, &endpoint);
 }
 
@@ -63,6 +63,7 @@ static bool make_policy(const struct smtp_client *client, const char *item, cons
     if (enforced && !smtp_tls_policy_parse(client, item, "secure match=hostname servername=hostname", arena, sts, error))
         return false;
     sts->match = sts->server_name = "hostname";
+    sts->anchors = NULL; /* those of main.cf are for other servers */
     sts->public_cas = true;
     sts->mx_must_match = enforced;
     sts->source = TLS_POLICY_STS;

@@ -7,7 +7,7 @@
 #include "smtp/trouble.h"
 
 /* Asks mtasts, when smtp_mta_sts is on and the next hop is one that can have a policy, and hangs what it says on *policy, which the
- * identity tells then too. An entry of smtp_tls_policy_maps goes first, and so does a level of verify or above. False: the answer
+ * identity tells then too. An entry of smtp_tls_policy_maps goes first, and so does a level of fingerprint or above. False: the answer
  * is not to be had; trouble says why, and mail waits: a domain that asks for protection must not lose it because a service
  * of ours is down. */
 bool smtp_sts_find(const struct smtp_client *client, const char *item, struct arena *arena, struct smtp_tls_policy *policy,

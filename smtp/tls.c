@@ -200,7 +200,8 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
         return fail(session, "4.7.5", arena, trouble);
     }
     session->tls = peer;
-    session->security = peer->trust == TLS_VERIFIED ? SESSION_VERIFIED : SESSION_ENCRYPTED;
+    /* What was only looked at (MTA-STS, testing) is worth nothing to logins: the name may be an attacker's. */
+    session->security = peer->trust == TLS_VERIFIED && policy->level >= SMTP_TLS_FINGERPRINT ? SESSION_VERIFIED : SESSION_ENCRYPTED;
     session->binding = mail_tls_binding(peer, session->arena);
     log_success(session, policy, peer);
     if (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED)

@@ -141,6 +141,14 @@ def test_a_table_that_was_not_made_is_a_warning(mta):
     assert complaints(mta, status=0) == []
 
 
+def test_a_service_that_is_not_there_is_a_warning(mta):
+    mta.set_main(smtp_mta_sts="yes")
+    assert complaints(mta, status=0) == []
+    mta.set_master("\n".join(line for line in USUAL_SERVICES.splitlines() if "mtasts" not in line) + "\n")
+    assert complaints(mta, status=0) == [f'warning: {mta.etc}/main.cf: line {line_of(mta, "smtp_mta_sts")}: smtp_mta_sts = yes: '
+                                         f'{mta.etc}/master.cf has no service "mtasts": mail for domains waits']
+
+
 def test_rules_with_mistakes_are_named(mta):
     (mta.etc / "checks").write_text("/a/ WARN\n/b( WARN\n")
     mta.set_main(header_checks=f"regexp:{mta.etc}/checks")

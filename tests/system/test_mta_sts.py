@@ -446,6 +446,30 @@ def test_mail_waits_when_certificates_cannot_be_judged(world):
     assert not world.host.requests
 
 
+def test_reload_while_a_policy_is_fetched(world):
+    world.host.delay = 2
+    world.start()
+    with world.mta.smtp() as client:
+        client.ehlo()
+        client.transaction("a@x.example", ["u@y.example"], "Subject: x\r\n\r\nhello\r\n")
+    wait_until(lambda: world.host.requests, 20, "the policy host is asked")
+    world.mta.reload()
+    world.sink.wait_for(1)
+    world.host.delay = 0
+    assert world.send()[1] == "sent"
+    assert world.host.requests == [DOMAIN]
+
+
+def test_two_services_ask(world):
+    """mtasts has one process, however many ask."""
+    world.start(relayhost="", transport_maps="inline:{" + ", ".join(
+        f"{name}.example={name}:{DOMAIN}:{world.sink.port}" for name in ("smtp", "relay")) + "}")
+    assert world.send("u@smtp.example")[1] == "sent"
+    assert world.send("u@relay.example")[1] == "sent"
+    assert len(world.mta.processes("mtasts")) == 1
+    assert world.host.requests == [DOMAIN]
+
+
 # ---- many at once ----
 
 def test_one_fetch_for_all_who_ask(world):

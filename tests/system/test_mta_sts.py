@@ -131,6 +131,18 @@ def test_enforced_on_certificates(world, certificates, kind):
     assert not world.sink.messages
 
 
+@pytest.mark.parametrize("level, sent", [("may", True), ("verify", False)])
+def test_system_authorities_are_for_mta_sts_alone(world, authority, level, sent):
+    """Who lists no authorities in main.cf trusts none, but for what MTA-STS is about."""
+    world.start(smtp_tls_CAfile="", smtp_tls_security_level=level)
+    mta = world.mta
+    assert world.send()[:2] == ("4.7.5", "deferred")
+    mta.set_main(import_environment=mta.main["import_environment"] + f" SSL_CERT_FILE={authority.certificate}")
+    mta.stop()
+    mta.start()
+    assert world.send()[1] == ("sent" if sent else "deferred")
+
+
 def test_enforced_on_starttls(world):
     world.sink.tls = None
     world.start()

@@ -85,7 +85,7 @@ bool smtp_sts_find(const struct smtp_client *client, const char *item, struct ar
         return true;
     if (!ipc_ask(channel_pool_process(IPC_SOCKET_MTASTS, IPC_PROTOCOL_MTASTS), &ipc_mtasts_find, &question, &ipc_mtasts_policy,
                  &found, arena, deadline_in(client->config->smtp_mta_sts_timeout), &error))
-        return unknown(policy->nexthop, error.text, arena, trouble);
+        return unknown(policy->nexthop, arena_format(arena, "%s (is the service mtasts in master.cf?)", error.text), arena, trouble);
     if (found.unknown != 0)
         return unknown(policy->nexthop, found.reason, arena, trouble);
     if (found.failure != TLS_FAILURE_NONE) {

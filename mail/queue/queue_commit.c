@@ -19,12 +19,23 @@ static bool begin(const struct queue_commit *commit)
     return true;
 }
 
-static bool settle(const struct queue_commit *commit)
+static bool sync_content(const struct queue_commit *commit)
 {
-    if (commit->from == NULL)
-        return fsync(commit->fd) == 0;
     /* Of a spare nothing has changed but content and length. */
-    return fdatasync(commit->fd) == 0 && queue_rename(commit->from, commit->path) == 0;
+    return (commit->from == NULL ? fsync(commit->fd) : fdatasync(commit->fd)) == 0;
+}
+
+static bool give_name(const struct queue_commit *commit)
+{
+    return commit->from == NULL || queue_rename(commit->from, commit->path) == 0;
+}
+
+/* Does it for all that have come so far. */
+static void each(struct queue_commit *const *commits, size_t count, bool (*step)(const struct queue_commit *))
+{
+    for (size_t i = 0; i < count; i++)
+        if (commits[i]->error == 0 && !step(commits[i]))
+            commits[i]->error = errno;
 }
 
 /* Did a file before this one have its directory synced? Its outcome is this one's. */
@@ -36,13 +47,15 @@ static bool synced_before(struct queue_commit *const *commits, size_t index)
     return false;
 }
 
+/* Step by step for all: names are given when no content is left to be synced, for some file systems (ext4 without a journal)
+ * sync a file's directory with it, and would do so again for each name that has gone from there. */
 void queue_commit_all(struct queue_commit *const *commits, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        commits[i]->error = begin(commits[i]) ? 0 : errno;
-    for (size_t i = 0; i < count; i++)
-        if (commits[i]->error == 0 && !settle(commits[i]))
-            commits[i]->error = errno;
+        commits[i]->error = 0;
+    each(commits, count, begin);
+    each(commits, count, sync_content);
+    each(commits, count, give_name);
     for (size_t i = 0; i < count; i++)
         if (commits[i]->error == 0 && !synced_before(commits, i) && fsync(commits[i]->directory_fd) != 0)
             commits[i]->error = errno;

@@ -1,0 +1,98 @@
+#include "tlsrpt/collector.h"
+
+#include <stdlib.h>
+
+#include "tlsrpt/sender.h"
+#include "util/base/log.h"
+#include "util/base/memory.h"
+#include "util/task/task.h"
+
+enum { WAITING_LIMIT = 10000 };
+
+/* After each trip to the disk: what comes meanwhile shares the next one. */
+static const duration pause_between = 200 * MILLISECONDS;
+static const duration complaint_interval = 3600 * SECONDS;
+
+struct collector {
+    struct tlsrpt *tlsrpt;
+    struct arena *arena; /* of those that wait */
+    const struct tlsrpt_result *waiting[WAITING_LIMIT];
+    size_t count;
+    struct task_condition filled;
+    bool writing;
+    size_t lost; /* since the log last spoke of it */
+    struct deadline next_complaint;
+};
+
+static void complain(struct collector *collector)
+{
+    if (collector->lost == 0 || !deadline_passed(collector->next_complaint))
+        return;
+    log_warning(NULL, "%zu TLS results were not counted: limits are reached (tlsrpt_domain_limit), or too many came at once",
+                collector->lost);
+    collector->lost = 0;
+    collector->next_complaint = deadline_in(complaint_interval);
+}
+
+/* The file is tried again with the next ones: full disks become empty again. */
+static void write_down(struct collector *collector)
+{
+    struct tlsrpt *tlsrpt = collector->tlsrpt;
+    size_t uncounted = 0;
+    struct error error;
+
+    if (!tlsrpt_counts_add(tlsrpt->counts, collector->waiting, collector->count, clock_wall() / SECONDS, &uncounted, &error)) {
+        log_warning(NULL, "%zu TLS results are lost: %s", collector->count, error.text);
+        uncounted = 0;
+    }
+    collector->lost += uncounted;
+    collector->count = 0;
+    arena_clear(collector->arena);
+    complain(collector);
+    sender_look(tlsrpt->sender);
+}
+
+static void run(void *argument)
+{
+    struct collector *collector = argument;
+
+    for (;;) {
+        while (collector->count == 0)
+            if (task_condition_wait(&collector->filled, deadline_never()) == WAIT_CANCELLED)
+                return;
+        collector->writing = true;
+        write_down(collector);
+        task_sleep(pause_between);
+        collector->writing = false;
+        if (collector->count == 0)
+            service_no_longer_busy(collector->tlsrpt->environment);
+    }
+}
+
+struct collector *collector_new(struct tlsrpt *tlsrpt)
+{
+    struct collector *collector = memory_new(sizeof *collector);
+
+    collector->tlsrpt = tlsrpt;
+    collector->arena = arena_new();
+    collector->next_complaint = deadline_in(0);
+    task_condition_init(&collector->filled);
+    task_start(run, collector);
+    return collector;
+}
+
+size_t collector_add(struct collector *collector, const struct tlsrpt_result *result)
+{
+    if (collector->count == WAITING_LIMIT) {
+        collector->lost++;
+        return collector->count;
+    }
+    collector->waiting[collector->count++] = ipc_copy(&ipc_tlsrpt_result, result, collector->arena);
+    task_condition_wake_all(&collector->filled);
+    return collector->count;
+}
+
+bool collector_busy(const struct collector *collector)
+{
+    return collector->count > 0 || collector->writing;
+}

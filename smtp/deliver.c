@@ -150,6 +150,14 @@ static bool find_policy(struct attempt *attempt, const char *item, struct smtp_t
     return false;
 }
 
+/* Mail that goes whatever TLS is like (RFC 8689 section 5) says nothing of how it is; and so reports breed no reports. */
+static const char *report_domain(const struct attempt *attempt, const char *item)
+{
+    if ((attempt->delivery->request.sendopts & SENDOPT_TLS_REQUIRED_NO) != 0)
+        return NULL;
+    return smtp_tls_report_domain(attempt->client, item, attempt->delivery->arena);
+}
+
 static void try_item(struct attempt *attempt, const char *item)
 {
     const struct smtp_config *config = attempt->client->config;
@@ -158,7 +166,7 @@ static void try_item(struct attempt *attempt, const char *item)
     struct smtp_tls_policy policy;
     const struct smtp_purpose purpose = {.nexthop = request->nexthop, .sender = request->sender,
                                          .owner = smtp_login_owner(attempt->client, request->sender), .policy = &policy,
-                                         .report_domain = smtp_tls_report_domain(attempt->client, item, attempt->delivery->arena)};
+                                         .report_domain = report_domain(attempt, item)};
     struct smtp_hosts hosts;
 
     if (!find_policy(attempt, item, &policy))

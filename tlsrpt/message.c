@@ -91,6 +91,7 @@ bool report_message_submit(struct tlsrpt *tlsrpt, const struct report_message *m
                                       .sender = tlsrpt->config->tlsrpt_sender,
                                       .arrival_time = clock_wall(),
                                       .encoding = "7bit",
+                                      .sendopts = SENDOPT_TLS_REQUIRED_NO,
                                       .rewrite_context = "local",
                                       .queue = QUEUE_INCOMING};
     const struct cleanup_recipient recipient = {.address = message->to,

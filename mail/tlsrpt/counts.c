@@ -9,8 +9,8 @@
 #include "util/net/crypto.h"
 #include "util/table/store.h"
 
-/* A row has 2 KiB at most but for a policy's, which are few: two periods' rows fit by far. */
-enum { STORE_SIZE = 1024 * 1024 * 1024, ROWS_A_PERIOD = 100000, POLICIES_A_DOMAIN = 8, LINES_A_POLICY = 100 };
+/* Rows of failures have some hundred bytes: two periods' fit by far. */
+enum { STORE_SIZE = 256 * 1024 * 1024, ROWS_A_PERIOD = 50000, POLICIES_A_DOMAIN = 8, LINES_A_POLICY = 100 };
 enum { TEXT_LIMIT = 255, LINE_LIMIT = 1000, DOMAIN_LIMIT = 253, HASH_SIZE = 8, ID_SIZE = 16 };
 
 struct tlsrpt_counts {

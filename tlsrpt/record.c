@@ -55,7 +55,7 @@ static const char *mailto_address(const char *address, struct arena *arena)
     const char *rest, *found = NULL;
 
     text_append_char(&path, '<');
-    if (decode(address, strcspn(address, "?"), &path)) {
+    if (decode(address, strcspn(address, "?"), &path) && path.data[1] != '<') {
         text_append_char(&path, '>');
         if (address_parse_path(text_string(&path), true, false, &internal, &rest) && *rest == '\0' &&
             address_domain(text_string(&internal)) != NULL && address_valid(text_string(&internal), false))

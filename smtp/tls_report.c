@@ -92,7 +92,7 @@ static void note_answer(struct smtp_reporter *reporter, bool answered, const str
     if (answered && reporter->away)
         log_info(NULL, "the tlsrpt service is back; %zu TLS results were not counted", reporter->lost);
     else if (!answered && !reporter->away)
-        log_warning(NULL, "TLS results are not counted for reports: %s", error->text);
+        log_warning(NULL, "TLS results are not counted for reports: %s (is the service tlsrpt in master.cf?)", error->text);
     if (!answered)
         reporter->silent = deadline_in(pause_after_failure);
     reporter->lost = answered ? 0 : reporter->lost + 1;

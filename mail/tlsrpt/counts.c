@@ -279,10 +279,9 @@ static bool add_one(struct addition *addition, int64_t now)
     const char *key = arena_format(addition->arena, "period/%012lld", (long long)addition->domain.start);
 
     if (rest == NULL)
-        addition->period.uncounted++;
-    else if (!count_in_policy(addition, rest))
-        return false;
-    return put_row(addition->counts, key, &ipc_tlsrpt_period, &addition->period, addition->error);
+        return true;
+    return count_in_policy(addition, rest) &&
+           put_row(addition->counts, key, &ipc_tlsrpt_period, &addition->period, addition->error);
 }
 
 static bool add_all(struct tlsrpt_counts *counts, const struct tlsrpt_result *const *results, size_t count, int64_t now,

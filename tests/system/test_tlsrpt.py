@@ -228,10 +228,23 @@ def test_without_the_service_mail_goes_on(world, make_instance):
     mta.start()
     send(mta, "good.t", count=3)
     mta.wait_log("warning: TLS results are not counted for reports: ")
-    assert mta.log().count("TLS results are not counted") == 1 and mta.log().count("status=sent") == 3
+    assert mta.log().count("(is the service tlsrpt in master.cf?)") == 1 and mta.log().count("status=sent") == 3
     mta.expected_errors.append("fatal: the tlsrpt service does not answer")
     result = mta.run("postfix", "tlsrpt", "send")
     assert result.returncode == 1 and "the tlsrpt service does not answer" in result.stderr
+
+
+def test_a_service_that_hangs_holds_up_no_mail(world, start):
+    world.domain("good.t", "127.0.0.11", tls=world.context)
+    mta = start(tlsrpt_report_interval="86400s")
+    send(mta, "good.t")
+    wait_for_counts(mta, "good.t", (1, 0))
+    [pid] = mta.processes("tlsrpt")
+    os.kill(pid, signal.SIGSTOP)
+    send(mta, "good.t", count=4)
+    assert mta.log().count("status=sent") >= 4 and sums(shown(mta)) == (1, 0)
+    os.kill(pid, signal.SIGCONT)
+    wait_for_counts(mta, "good.t", (5, 0))
 
 
 def test_limits(world, start):

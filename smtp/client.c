@@ -5,7 +5,6 @@
 #include "smtp/config.h"
 #include "smtp/auth.h"
 #include "smtp/ehlo.h"
-#include "smtp/tls_report.h"
 #include "util/base/memory.h"
 
 #define PARAMETER(...) PARAMETER_ROW(struct smtp_config, __VA_ARGS__)
@@ -194,7 +193,6 @@ struct smtp_client *smtp_client_new(const struct config *main_cf, const struct m
     bind_to_interface(client, AF_INET6, &client->bind_ipv6);
     if (!find_own_addresses(client, mail->proxy_interfaces, error) || !smtp_logins_open(client, main_cf, error))
         return NULL;
-    client->reporter = smtp_reporter_new(client);
     client->cache_destinations = match_list_new(config->connection_cache_destinations, 0, error);
     return client->cache_destinations != NULL ? client : NULL;
 }

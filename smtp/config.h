@@ -51,7 +51,7 @@ struct smtp_client {
     size_t own_count;
     struct smtp_cache *cache;   /* whoever makes the client sets it */
     struct smtp_tls *tls;       /* that too */
-    struct smtp_reporter *reporter; /* tls_report.h; NULL: nothing is counted for reports */
+    struct smtp_reporter *reporter; /* that too (tls_report.h); NULL: nothing is counted for reports */
 };
 
 /* NULL: see error. From within a task. */

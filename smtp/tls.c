@@ -135,20 +135,17 @@ static void fill_match(const struct smtp_session *session, const struct smtp_tls
     }
 }
 
-static void note_failure(struct smtp_session *session, enum tls_result result, const struct error *error)
+static void log_failure(const struct smtp_session *session, enum tls_result result, const struct error *error)
 {
-    const char *reason = error->text;
-
     switch (result) {
-    case TLS_TIMEOUT: reason = "Connection timed out"; break;
-    case TLS_LOST: reason = "lost connection"; break;
-    case TLS_FAILED: break;
-    default: return;
+    case TLS_TIMEOUT: log_info(NULL, "SSL_connect error to %s: Connection timed out", session->relay); break;
+    case TLS_LOST: log_info(NULL, "SSL_connect error to %s: lost connection", session->relay); break;
+    case TLS_FAILED:
+        log_info(NULL, "SSL_connect error to %s: -1", session->relay);
+        log_warning(NULL, "TLS library problem: %s", error->text);
+        break;
+    default: break;
     }
-    smtp_tls_note(session, TLS_FAILURE_VALIDATION, reason);
-    log_info(NULL, "SSL_connect error to %s: %s", session->relay, result == TLS_FAILED ? "-1" : reason);
-    if (result == TLS_FAILED)
-        log_warning(NULL, "TLS library problem: %s", reason);
 }
 
 static void log_success(const struct smtp_session *session, const struct smtp_tls_policy *policy,
@@ -161,6 +158,14 @@ static void log_success(const struct smtp_session *session, const struct smtp_tl
     log_info(NULL, "%s TLS connection established to %s%s%s: %s%s%s", peer->trust_word, session->relay,
              *peer->server_name != '\0' ? " to " : "", peer->server_name, peer->agreed,
              *peer->details != '\0' ? " " : "", peer->details);
+}
+
+static void note_failure(struct smtp_session *session, enum tls_result result, const struct error *error)
+{
+    const char *reason = result == TLS_TIMEOUT ? "Connection timed out" : result == TLS_LOST ? "lost connection" : error->text;
+
+    if (result != TLS_CANCELLED)
+        smtp_tls_note(session, TLS_FAILURE_VALIDATION, reason);
 }
 
 static enum tls_result connect_tls(struct smtp_session *session, const struct smtp_tls_policy *policy,
@@ -205,9 +210,11 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
     struct tls_peer *peer = arena_alloc(session->arena, sizeof *peer);
     struct error error = {.text = ""};
     enum tls_result result = connect_tls(session, policy, peer, arena, &error);
+    bool good = result == TLS_OK && (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED);
 
     if (result != TLS_OK) {
         note_failure(session, result, &error);
+        log_failure(session, result, &error);
         session->dead = true;
         session->tls_failed = true;
         error_set(&trouble->reason, "Cannot start TLS: handshake failure");
@@ -218,8 +225,8 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
     session->security = peer->trust == TLS_VERIFIED && policy->level >= SMTP_TLS_FINGERPRINT ? SESSION_VERIFIED : SESSION_ENCRYPTED;
     session->binding = mail_tls_binding(peer, session->arena);
     log_success(session, policy, peer);
-    smtp_tls_note_peer(session, policy, peer, peer->trust == TLS_VERIFIED);
-    if (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED)
+    smtp_tls_note_peer(session, policy, peer, good);
+    if (good)
         return true;
     error_set(&trouble->reason, "Server certificate not verified");
     return fail(session, "4.7.5", arena, trouble);

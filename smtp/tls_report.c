@@ -13,13 +13,15 @@ enum { UNDER_WAY_LIMIT = 200 };
 static const duration answer_limit = 10 * SECONDS, pause_after_failure = 60 * SECONDS;
 
 struct smtp_reporter {
+    smtp_reporter_told_fn *told;
+    void *context;
     size_t under_way;
     bool away;              /* the log says so */
     struct deadline silent; /* after a failure: until then nothing is tried */
     size_t lost;
 };
 
-struct smtp_reporter *smtp_reporter_new(const struct smtp_client *client)
+struct smtp_reporter *smtp_reporter_new(const struct smtp_client *client, smtp_reporter_told_fn *told, void *context)
 {
     struct smtp_reporter *reporter;
 
@@ -28,8 +30,15 @@ struct smtp_reporter *smtp_reporter_new(const struct smtp_client *client)
     if (*client->config->smtp_tlsrpt_socket_name != '\0')
         log_warning(NULL, "smtp_tlsrpt_socket_name has no effect: TLS results go to the tlsrpt service of this instance");
     reporter = memory_new(sizeof *reporter);
+    reporter->told = told;
+    reporter->context = context;
     reporter->silent = deadline_in(0);
     return reporter;
+}
+
+bool smtp_reporter_busy(const struct smtp_reporter *reporter)
+{
+    return reporter != NULL && reporter->under_way > 0;
 }
 
 const char *smtp_tls_report_domain(const struct smtp_client *client, const char *item, struct arena *arena)
@@ -57,22 +66,20 @@ enum tls_failure smtp_tls_failure(const struct smtp_tls_policy *policy, const st
     /* Fingerprints and TLSA records look at no more than the certificate: that it is another one is all there is to say. */
     if (policy->level == SMTP_TLS_FINGERPRINT)
         return TLS_FAILURE_VALIDATION;
-    switch (peer->fault) {
-    case TLS_FAULT_NONE:
-    case TLS_FAULT_NAME: return TLS_FAILURE_CERTIFICATE_HOST_MISMATCH;
-    case TLS_FAULT_EXPIRED: return TLS_FAILURE_CERTIFICATE_EXPIRED;
-    case TLS_FAULT_ISSUER: return TLS_FAILURE_CERTIFICATE_NOT_TRUSTED;
+    switch (peer->verify_reason) {
+    case TLS_REASON_NAME: return TLS_FAILURE_CERTIFICATE_HOST_MISMATCH;
+    case TLS_REASON_DATES: return TLS_FAILURE_CERTIFICATE_EXPIRED;
+    case TLS_REASON_SELF_SIGNED:
+    case TLS_REASON_UNTRUSTED_ISSUER: return TLS_FAILURE_CERTIFICATE_NOT_TRUSTED;
     default: return TLS_FAILURE_VALIDATION;
     }
 }
 
-/* Where nobody asks who the server is, or it is the right one, a policy may be broken all the same. */
+/* A policy may be broken although the mail goes: STS in testing, or one that could not be had. */
 void smtp_tls_note_peer(struct smtp_session *session, const struct smtp_tls_policy *policy, const struct tls_peer *peer,
-                        bool verified)
+                        bool good)
 {
-    bool asked = policy->level >= SMTP_TLS_FINGERPRINT || policy->source == TLS_POLICY_STS;
-
-    if (asked && !verified)
+    if (!good || (policy->source == TLS_POLICY_STS && peer->trust != TLS_VERIFIED))
         smtp_tls_note(session, smtp_tls_failure(policy, peer),
                       *peer->verify_error != '\0' ? peer->verify_error : "the certificate is not for this host");
     else
@@ -109,9 +116,10 @@ static void tell(void *argument)
                             &ipc_tlsrpt_noted, &answer, telling->arena, deadline_in(answer_limit), &error);
 
     note_answer(reporter, answered, &error);
-    reporter->under_way--;
     arena_free(telling->arena);
     free(telling);
+    if (--reporter->under_way == 0)
+        reporter->told(reporter->context);
 }
 
 /* In a task of its own, so that the mail goes on. */

@@ -8,17 +8,18 @@
 
 struct smtp_reporter;
 
-/* NULL: smtp_tlsrpt_enable is off. */
-struct smtp_reporter *smtp_reporter_new(const struct smtp_client *client);
+/* `told` is called when the last result that was on its way has been told, or is lost. NULL: smtp_tlsrpt_enable is off. */
+typedef void smtp_reporter_told_fn(void *context);
+struct smtp_reporter *smtp_reporter_new(const struct smtp_client *client, smtp_reporter_told_fn *told, void *context);
+bool smtp_reporter_busy(const struct smtp_reporter *reporter); /* NULL is not */
 
 /* Who would get the report on a next hop's item: a domain whose MX hosts are asked. NULL: nobody. */
 const char *smtp_tls_report_domain(const struct smtp_client *client, const char *item, struct arena *arena);
 
 /* Keeps with the session how its attempt ended; reason: in words, "" none. */
 void smtp_tls_note(struct smtp_session *session, enum tls_failure failure, const char *reason);
-/* The same for a handshake that came to its end. verified: the server is who the policy wants. */
-void smtp_tls_note_peer(struct smtp_session *session, const struct smtp_tls_policy *policy, const struct tls_peer *peer,
-                        bool verified);
+/* The same for a handshake that came to its end. good: the policy lets mail go to this server. */
+void smtp_tls_note_peer(struct smtp_session *session, const struct smtp_tls_policy *policy, const struct tls_peer *peer, bool good);
 
 /* Tells what was kept, if anything was, of a session that has just been opened, or could not be. */
 void smtp_tls_report_session(const struct smtp_session *session, const struct smtp_purpose *purpose);

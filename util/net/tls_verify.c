@@ -182,19 +182,18 @@ static const char *matched(const struct tls *tls, struct arena *arena, const str
     return trusted ? matching_name(SSL_get0_peer_certificate(tls->ssl), match, arena, peer->subject_cn) : "";
 }
 
-static enum tls_fault fault_of(long status)
+static enum tls_verify_reason reason_of(long status)
 {
     switch (status) {
-    case X509_V_OK: return TLS_FAULT_NONE;
-    case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_FAULT_EXPIRED;
-    case X509_V_ERR_HOSTNAME_MISMATCH: return TLS_FAULT_NAME;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return TLS_REASON_SELF_SIGNED;
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_CERT_UNTRUSTED: return TLS_FAULT_ISSUER;
-    default: return TLS_FAULT_OTHER;
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return TLS_REASON_UNTRUSTED_ISSUER;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+    case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_REASON_DATES;
+    case X509_V_ERR_HOSTNAME_MISMATCH: return TLS_REASON_NAME;
+    default: return TLS_REASON_OTHER;
     }
 }
 
@@ -205,10 +204,12 @@ void tls_verify_end(struct tls *tls, struct arena *arena, struct tls_peer *peer)
     peer->trust = !peer->certificate ? TLS_ANONYMOUS : status == X509_V_OK ? TLS_TRUSTED : TLS_UNTRUSTED;
     if (peer->trust == TLS_UNTRUSTED)
         peer->verify_error = X509_verify_cert_error_string(status);
-    peer->fault = fault_of(status);
+    peer->verify_reason = reason_of(status);
     if (tls->context->server || tls->handshake->match == NULL || !peer->certificate)
         return;
     peer->matched = matched(tls, arena, peer);
     if (*peer->matched != '\0')
         peer->trust = TLS_VERIFIED;
+    else if (peer->trust == TLS_TRUSTED)
+        peer->verify_reason = TLS_REASON_NAME;
 }

@@ -1,6 +1,6 @@
 """A network of its own for a test's processes: loopback, where port 25 is free and the name server is the test's.
 
-    with PrivateNetwork():
+    with PrivateNetwork(directory):
         DnsServer(zone, NAME_SERVER, 53)
         SmtpSink(host="127.0.0.11", port=25)
 

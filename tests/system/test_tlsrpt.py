@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+import harness.certificates
 from harness import network
 from harness.certificates import make_certificate, openssl
 from harness.dns_server import DnsServer
@@ -254,6 +255,66 @@ def test_limits(world, start):
     send(mta, "d0.t", "d1.t", "d2.t")
     mta.wait_log(r"warning: 1 TLS results were not counted: limits are reached")
     assert len(shown(mta)) == 2
+
+
+# ---- policies that domains publish ----
+
+def signed_domain(world, name, address, certificate, *records):
+    """A domain with signed names, and TLSA records for its one host."""
+    sink = world.domain(name, address, tls=server_context(certificate))
+    world.zone[f"_25._tcp.mx.{name}"] = {"TLSA": list(records)}
+    return sink
+
+
+def test_dane(world, start, certificates):
+    """Failures are counted under the policy that was broken; for those before a connection, too."""
+    tlsa_data = getattr(harness.certificates, "tlsa_data", None) or pytest.skip("no DANE here")
+    good, wrong = tlsa_data(certificates[1]), "3 1 1 " + "00" * 32
+    signed_domain(world, "good.signed", "127.0.0.11", certificates[1], good)
+    signed_domain(world, "wrong.signed", "127.0.0.12", certificates[1], wrong)
+    signed_domain(world, "lost.signed", "127.0.0.13", certificates[1])
+    world.zone["_25._tcp.mx.lost.signed"] = "SERVFAIL"
+    mta = start(tlsrpt_report_interval="86400s", smtp_dns_support_level="dnssec", smtp_tls_security_level="dane")
+    send(mta, "good.signed", "wrong.signed", "lost.signed")
+    [report] = wait_for_counts(mta, "good.signed", (1, 0))
+    assert report["policies"][0]["policy"]["policy-type"] == "tlsa"
+    assert report["policies"][0]["policy"]["policy-string"][0].lower() == good
+    [report] = wait_for_counts(mta, "wrong.signed", (0, 1))
+    assert report["policies"][0]["policy"]["policy-type"] == "tlsa"
+    assert details([report])[0]["result-type"] == "validation-failure"
+    [report] = wait_for_counts(mta, "lost.signed", (0, 1))
+    assert report["policies"][0]["policy"]["policy-type"] == "tlsa"
+    assert details([report])[0]["result-type"] == "dnssec-invalid"
+    assert details([report])[0]["receiving-mx-hostname"] == "mx.lost.signed"
+
+
+def test_mta_sts(world, start, certificates, tmp_path):
+    """What is broken in testing, a host that the policy does not name, and a policy that cannot be had."""
+    policies = pytest.importorskip("harness.policy_host")
+    authority, good = certificates
+    names = [f"{name}.t" for name in ("good", "tested", "unnamed", "lost")]
+    host = policies.PolicyHost(server_context(make_certificate(tmp_path, "policies", issuer=authority, extensions=(
+        "subjectAltName=" + ",".join(f"DNS:mta-sts.{name}" for name in names), "basicConstraints=critical,CA:FALSE"))))
+    stranger = make_certificate(tmp_path, "stranger")
+    for number, (name, mode, mx) in enumerate(zip(names, ("enforce", "testing", "enforce", None),
+                                                  ("*.good.t", "mx.tested.t", "mx.else.t", ""))):
+        world.domain(name, f"127.0.0.{11 + number}", tls=server_context(stranger if name == "tested.t" else good))
+        world.zone[f"_mta-sts.{name}"] = {"TXT": ["v=STSv1; id=1;"]}
+        world.zone[f"mta-sts.{name}"] = {"A": ["127.0.0.1"]}
+        if mode:
+            host.policies[name] = policies.policy(mode, mx)
+    mta = start(tlsrpt_report_interval="86400s", smtp_mta_sts="yes", mtasts_https_port=host.port,
+                smtp_tls_CAfile=authority.certificate, mtasts_tls_CAfile=authority.certificate)
+    send(mta, *names)
+    [report] = wait_for_counts(mta, "good.t", (1, 0))
+    assert report["policies"][0]["policy"] == {
+        "policy-type": "sts", "policy-domain": "good.t", "mx-host": ["*.good.t"],
+        "policy-string": ["version: STSv1", "mode: enforce", "mx: *.good.t", "max_age: 86400"]}
+    for name, kind in zip(names[1:], ("certificate-not-trusted", "validation-failure", "sts-policy-fetch-error")):
+        [report] = wait_for_counts(mta, name, (0, 1))
+        assert report["policies"][0]["policy"]["policy-type"] == "sts"
+        assert details([report])[0]["result-type"] == kind, name
+    assert mta.log().count("status=sent") == 3
 
 
 # ---- reports ----

@@ -46,9 +46,9 @@ static int show(struct postfix_command *command, const char *only)
                               .reporter = {config_get(command->config, "tlsrpt_organization_name"),
                                            config_get(command->config, "tlsrpt_contact_info")}};
 
+    if (!tlsrpt_counts_exist(command->mail.data_directory))
+        return 0;
     showing.counts = tlsrpt_counts_open_to_read(command->mail.data_directory, &showing.error);
-    if (showing.counts == NULL && *showing.error.text == '\0')
-        return 0; /* nothing was ever counted */
     if (showing.counts == NULL || !tlsrpt_counts_each(showing.counts, show_one, &showing, &showing.error) ||
         *showing.error.text != '\0')
         die("%s", showing.error.text);

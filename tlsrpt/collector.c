@@ -34,6 +34,17 @@ static void complain(struct collector *collector)
     collector->next_complaint = deadline_in(complaint_interval);
 }
 
+bool collector_open_counts(struct tlsrpt *tlsrpt, struct error *error)
+{
+    const struct tlsrpt_config *config = tlsrpt->config;
+    const struct tlsrpt_limits limits = {.period = config->tlsrpt_report_interval / SECONDS,
+                                         .domains = config->tlsrpt_domain_limit,
+                                         .failures = config->tlsrpt_failure_limit};
+
+    tlsrpt->counts = tlsrpt_counts_open(tlsrpt->environment->mail->data_directory, &limits, error);
+    return tlsrpt->counts != NULL;
+}
+
 /* The file is tried again with the next ones: full disks become empty again. */
 static void write_down(struct collector *collector)
 {
@@ -41,7 +52,8 @@ static void write_down(struct collector *collector)
     size_t uncounted = 0;
     struct error error;
 
-    if (!tlsrpt_counts_add(tlsrpt->counts, collector->waiting, collector->count, clock_wall() / SECONDS, &uncounted, &error)) {
+    if ((tlsrpt->counts == NULL && !collector_open_counts(tlsrpt, &error)) ||
+        !tlsrpt_counts_add(tlsrpt->counts, collector->waiting, collector->count, clock_wall() / SECONDS, &uncounted, &error)) {
         log_warning(NULL, "%zu TLS results are lost: %s", collector->count, error.text);
         uncounted = 0;
     }

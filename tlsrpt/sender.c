@@ -327,6 +327,8 @@ static void send_all(struct round *round, struct tlsrpt_sent *sent)
     struct sender *sender = round->sender;
     struct error error;
 
+    if (sender->tlsrpt->counts == NULL)
+        return;
     if (!tlsrpt_counts_each(sender->tlsrpt->counts, look_at, round, &error))
         log_warning(NULL, "%s", error.text);
     sender->wake_at = *round->only == '\0' || round->wake_at < sender->wake_at ? round->wake_at : sender->wake_at;

@@ -22,7 +22,7 @@ struct tlsrpt {
     const struct tlsrpt_config *config;
     const char *submitter; /* the domain that reports */
     struct tlsrpt_reporter reporter;
-    struct tlsrpt_counts *counts;
+    struct tlsrpt_counts *counts; /* NULL: nothing was ever counted */
     struct dns *dns;
     struct channel_pool *cleanup;
     struct collector *collector;

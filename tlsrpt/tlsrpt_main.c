@@ -34,18 +34,15 @@ static bool tlsrpt_start(struct service_environment *environment, struct error *
     return true;
 }
 
-/* The file belongs to mail_owner. */
+/* The file belongs to mail_owner; where nothing is counted there is none. */
 static bool tlsrpt_ready(struct service_environment *environment, struct error *error)
 {
     struct tlsrpt *tlsrpt = environment->state;
-    const struct tlsrpt_config *config = tlsrpt->config;
-    const struct tlsrpt_limits limits = {.period = config->tlsrpt_report_interval / SECONDS,
-                                         .domains = config->tlsrpt_domain_limit,
-                                         .failures = config->tlsrpt_failure_limit};
 
-    tlsrpt->counts = tlsrpt_counts_open(environment->mail->data_directory, &limits, error);
+    if (tlsrpt_counts_exist(environment->mail->data_directory) && !collector_open_counts(tlsrpt, error))
+        return false;
     tlsrpt->dns = dns_new(&(struct dns_settings){0}, error);
-    if (tlsrpt->counts == NULL || tlsrpt->dns == NULL)
+    if (tlsrpt->dns == NULL)
         return false;
     tlsrpt->cleanup = submission_pool_new();
     tlsrpt->sender = sender_new(tlsrpt);

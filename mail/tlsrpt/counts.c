@@ -25,6 +25,15 @@ static char *store_path(const char *data_directory)
     return memory_format("%s/tlsrpt.lmdb", data_directory);
 }
 
+bool tlsrpt_counts_exist(const char *data_directory)
+{
+    char *path = store_path(data_directory);
+    bool exist = access(path, F_OK) == 0;
+
+    free(path);
+    return exist;
+}
+
 static struct tlsrpt_counts *counts_new(struct store *store)
 {
     struct tlsrpt_counts *counts;
@@ -50,11 +59,8 @@ struct tlsrpt_counts *tlsrpt_counts_open(const char *data_directory, const struc
 struct tlsrpt_counts *tlsrpt_counts_open_to_read(const char *data_directory, struct error *error)
 {
     char *path = store_path(data_directory);
-    struct tlsrpt_counts *counts = NULL;
+    struct tlsrpt_counts *counts = counts_new(store_open_to_read(path, error));
 
-    error->text[0] = '\0';
-    if (access(path, F_OK) == 0)
-        counts = counts_new(store_open_to_read(path, error));
     free(path);
     return counts;
 }

@@ -21,9 +21,11 @@ struct tlsrpt_limits {
 
 struct tlsrpt_counts;
 
-/* data_directory: "/var/lib/postfix". NULL: see error. */
+/* Whether anything was ever counted. data_directory: "/var/lib/postfix". */
+bool tlsrpt_counts_exist(const char *data_directory);
+/* NULL: see error. */
 struct tlsrpt_counts *tlsrpt_counts_open(const char *data_directory, const struct tlsrpt_limits *limits, struct error *error);
-/* To look only. NULL with an empty error: nothing was ever counted. */
+/* To look only. */
 struct tlsrpt_counts *tlsrpt_counts_open_to_read(const char *data_directory, struct error *error);
 void tlsrpt_counts_close(struct tlsrpt_counts *counts); /* NULL is fine */
 

@@ -216,6 +216,7 @@ def test_who_is_not_counted(world, start):
     send(mta, "named.t", "number.t", "good.t")
     wait_for_counts(mta, "good.t", (1, 0))
     assert [domain_of(r) for r in shown(mta)] == ["good.t"]
+    assert (mta.directory / "data/tlsrpt.lmdb").exists()
     mta.set_main(smtp_tlsrpt_enable="no")
     mta.reload()
     send(mta, "good.t", count=2)

@@ -15,7 +15,7 @@ import harness.certificates
 from harness import network
 from harness.certificates import make_certificate, openssl
 from harness.dns_server import DnsServer
-from harness.instance import USUAL_SERVICES, new_directory, remove_directory
+from harness.instance import ROOT, USUAL_SERVICES, new_directory, remove_directory
 from harness.smtp_sink import Rule, SmtpSink
 from harness.waiting import wait_until
 
@@ -341,6 +341,17 @@ def test_a_report_by_mail(world, start):
     assert [p["policy"] for p in report["policies"]] == [{"policy-type": "no-policy-found", "policy-domain": "good.t"}]
     mta.wait_log(r"tlsrpt\[\d+\]: report for good.t sent to mailto:tls@reports.t as [0-9A-F]+, from=\S+Z, to=\S+Z, successes=[12], ")
     wait_until(lambda: shown(mta, "good.t") == [], 5)
+
+
+@pytest.mark.skipif(not (ROOT / "smtp/requiretls.h").exists(), reason="TLS-Required is not heeded here")
+def test_a_report_leaves_whatever_tls_is_like(world, start):
+    """RFC 8460 section 3: who has trouble with TLS has to hear of it."""
+    world.domain("bare.t", "127.0.0.11")
+    mta = start(smtp_tls_security_level="encrypt")
+    send(mta, "bare.t")
+    mta.wait_log("to=<u@bare.t>, .*status=deferred")
+    wait_for_mail(mta, world, "bare.t", (0, 1))
+    assert not world.reports.messages[0].encrypted
 
 
 class Endpoint:

@@ -13,10 +13,10 @@
 #include "util/web/gzip.h"
 #include "util/web/http.h"
 
-enum { REPORTS_AT_ONCE = 8, LOOKUP_SECONDS = 60, LONGEST_RETRY = 4 * 3600, ANSWER_LIMIT = 64 * 1024 };
+enum { REPORTS_AT_ONCE = 8, ROUNDS = 240, LOOKUP_SECONDS = 60, LONGEST_RETRY = 4 * 3600, ANSWER_LIMIT = 64 * 1024 };
 
-/* When the clock is set, plans are made again after this at the latest. */
-static const duration longest_sleep = 3600 * SECONDS;
+/* When the clock is set, plans are made again after this at the latest; seconds. */
+enum { LONGEST_SLEEP = 3600 };
 
 struct sender {
     struct tlsrpt *tlsrpt;
@@ -249,7 +249,11 @@ static void settle(struct errand *errand, enum outcome outcome)
     struct tlsrpt_domain *domain = errand->domain;
     struct error error;
 
-    *(outcome == REPORT_SENT ? &errand->sent->sent : outcome == REPORT_UNWANTED ? &errand->sent->unwanted : &errand->sent->failed) += 1;
+    switch (outcome) {
+    case REPORT_SENT: errand->sent->sent++; break;
+    case REPORT_UNWANTED: errand->sent->unwanted++; break;
+    case REPORT_FAILED: errand->sent->failed++; break;
+    }
     if (outcome == REPORT_FAILED && !is_too_late(errand)) {
         if (domain->next_try < sender->wake_at)
             sender->wake_at = domain->next_try;
@@ -331,7 +335,8 @@ static void send_all(struct round *round, struct tlsrpt_sent *sent)
         return;
     if (!tlsrpt_counts_each(sender->tlsrpt->counts, look_at, round, &error))
         log_warning(NULL, "%s", error.text);
-    sender->wake_at = *round->only == '\0' || round->wake_at < sender->wake_at ? round->wake_at : sender->wake_at;
+    if (*round->only == '\0' || round->wake_at < sender->wake_at)
+        sender->wake_at = round->wake_at;
     while (!list_empty(&round->errands)) {
         struct errand *errand = list_entry(list_first(&round->errands), struct errand, link);
 
@@ -358,12 +363,20 @@ static void run_round(struct sender *sender, bool hurry, const char *only, struc
                  (long long)sent->unwanted, (long long)sent->failed);
 }
 
-static struct deadline when_planned(const struct sender *sender)
+/* Rounds keep a distance, so that thousands of reports, each with a time of its own, are not thousands of rounds. */
+static void wait_for_plan(struct sender *sender)
 {
-    int64_t seconds = sender->wake_at - now_in_seconds();
-    duration most = longest_sleep / SECONDS;
+    int64_t earliest = now_in_seconds() + sender->tlsrpt->config->tlsrpt_maximal_delay / SECONDS / ROUNDS;
 
-    return deadline_in((seconds < 0 ? 0 : seconds > most ? most : seconds) * SECONDS);
+    while (!sender->draining && !task_cancelled()) {
+        int64_t at = sender->wake_at > earliest ? sender->wake_at : earliest, left = at - now_in_seconds();
+
+        if (left <= 0)
+            return;
+        if (task_condition_wait(&sender->planned,
+                                deadline_in((left < LONGEST_SLEEP ? left : LONGEST_SLEEP) * SECONDS)) == WAIT_TIMEOUT)
+            return;
+    }
 }
 
 static void run(void *argument)
@@ -373,9 +386,7 @@ static void run(void *argument)
 
     while (!sender->draining && !task_cancelled()) {
         run_round(sender, false, "", &sent);
-        while (!sender->draining && !task_cancelled() && sender->wake_at > now_in_seconds())
-            if (task_condition_wait(&sender->planned, when_planned(sender)) == WAIT_TIMEOUT)
-                break;
+        wait_for_plan(sender);
     }
 }
 

@@ -218,7 +218,8 @@ def test_who_is_not_counted(world, start):
     assert [domain_of(r) for r in shown(mta)] == ["good.t"]
     assert (mta.directory / "data/tlsrpt.lmdb").exists()
     mta.set_main(smtp_tlsrpt_enable="no")
-    mta.reload()
+    mta.stop()
+    mta.start()
     send(mta, "good.t", count=2)
     time.sleep(1)
     assert sums(shown(mta)) == (1, 0)

@@ -10,10 +10,12 @@
 
 #include <cmocka.h>
 
+#include "smtp/tls_report.h"
 #include "tlsrpt/message.h"
 #include "tlsrpt/record.h"
 #include "tlsrpt/sender.h"
 #include "util/base/memory.h"
+#include "util/net/tls.h"
 #include "util/web/gzip.h"
 
 #define DAY INT64_C(86400)
@@ -270,6 +272,31 @@ static void policies_of_a_domain_are_apart(void **state)
     tlsrpt_counts_close(counts);
 }
 
+/* ---- what smtp calls it ---- */
+
+static void each_reason_has_its_name(void **state)
+{
+    static const struct {
+        enum tls_verify_reason reason;
+        enum tls_failure failure;
+    } cases[] = {
+        {TLS_REASON_DATES, TLS_FAILURE_CERTIFICATE_EXPIRED},
+        {TLS_REASON_NAME, TLS_FAILURE_CERTIFICATE_HOST_MISMATCH},
+        {TLS_REASON_SELF_SIGNED, TLS_FAILURE_CERTIFICATE_NOT_TRUSTED},
+        {TLS_REASON_UNTRUSTED_ISSUER, TLS_FAILURE_CERTIFICATE_NOT_TRUSTED},
+        {TLS_REASON_OTHER, TLS_FAILURE_VALIDATION},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct tls_peer peer = {.verify_reason = cases[i].reason};
+
+        assert_int_equal(smtp_tls_failure(&(struct smtp_tls_policy){.level = SMTP_TLS_SECURE}, &peer), cases[i].failure);
+        assert_int_equal(smtp_tls_failure(&(struct smtp_tls_policy){.level = SMTP_TLS_FINGERPRINT}, &peer),
+                         TLS_FAILURE_VALIDATION);
+    }
+}
+
 /* ---- records ---- */
 
 /* The destinations: addresses of mailto:, URIs of https:. */
@@ -429,6 +456,7 @@ int main(void)
         cmocka_unit_test_setup(names_that_are_none_are_not_counted, fresh),
         cmocka_unit_test_setup(a_report_has_all_its_parts, fresh),
         cmocka_unit_test_setup(policies_of_a_domain_are_apart, fresh),
+        cmocka_unit_test(each_reason_has_its_name),
         cmocka_unit_test(records_as_they_should_be),
         cmocka_unit_test(hostile_records),
         cmocka_unit_test(long_records),

@@ -8,7 +8,7 @@
 #include "util/net/tls.h"
 
 /* More than these on their way at once say that tlsrpt does not keep up. */
-enum { UNDER_WAY_LIMIT = 200 };
+enum { UNDER_WAY_LIMIT = 1000 };
 
 static const duration answer_limit = 10 * SECONDS, pause_after_failure = 60 * SECONDS;
 

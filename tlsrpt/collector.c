@@ -7,7 +7,7 @@
 #include "util/base/memory.h"
 #include "util/task/task.h"
 
-enum { WAITING_LIMIT = 10000 };
+enum { WAITING_LIMIT = 2000 };
 
 /* After each trip to the disk: what comes meanwhile shares the next one. */
 static const duration pause_between = 200 * MILLISECONDS;
@@ -15,10 +15,11 @@ static const duration complaint_interval = 3600 * SECONDS;
 
 struct collector {
     struct tlsrpt *tlsrpt;
-    struct arena *arena; /* of those that wait */
     const struct tlsrpt_result *waiting[WAITING_LIMIT];
     size_t count;
-    struct task_condition filled;
+    int64_t trips; /* to the disk so far */
+    bool good;     /* the last one was */
+    struct task_condition filled, written;
     bool writing;
     size_t lost; /* since the log last spoke of it */
     struct deadline next_complaint;
@@ -52,14 +53,16 @@ static void write_down(struct collector *collector)
     size_t uncounted = 0;
     struct error error;
 
-    if ((tlsrpt->counts == NULL && !collector_open_counts(tlsrpt, &error)) ||
-        !tlsrpt_counts_add(tlsrpt->counts, collector->waiting, collector->count, clock_wall() / SECONDS, &uncounted, &error)) {
+    collector->good =
+        (tlsrpt->counts != NULL || collector_open_counts(tlsrpt, &error)) &&
+        tlsrpt_counts_add(tlsrpt->counts, collector->waiting, collector->count, clock_wall() / SECONDS, &uncounted, &error);
+    if (collector->good)
+        collector->lost += uncounted;
+    else
         log_warning(NULL, "%zu TLS results are lost: %s", collector->count, error.text);
-        uncounted = 0;
-    }
-    collector->lost += uncounted;
     collector->count = 0;
-    arena_clear(collector->arena);
+    collector->trips++;
+    task_condition_wake_all(&collector->written);
     complain(collector);
     sender_look(tlsrpt->sender);
 }
@@ -86,22 +89,26 @@ struct collector *collector_new(struct tlsrpt *tlsrpt)
     struct collector *collector = memory_new(sizeof *collector);
 
     collector->tlsrpt = tlsrpt;
-    collector->arena = arena_new();
     collector->next_complaint = deadline_in(0);
     task_condition_init(&collector->filled);
+    task_condition_init(&collector->written);
     task_start(run, collector);
     return collector;
 }
 
-size_t collector_add(struct collector *collector, const struct tlsrpt_result *result)
+bool collector_add(struct collector *collector, const struct tlsrpt_result *result)
 {
+    int64_t trips = collector->trips;
+
     if (collector->count == WAITING_LIMIT) {
         collector->lost++;
-        return collector->count;
+        return false;
     }
-    collector->waiting[collector->count++] = ipc_copy(&ipc_tlsrpt_result, result, collector->arena);
+    collector->waiting[collector->count++] = result;
     task_condition_wake_all(&collector->filled);
-    return collector->count;
+    while (collector->trips == trips) /* even when this task is cancelled: the result is its own */
+        task_condition_wait_on(&collector->written);
+    return collector->good;
 }
 
 bool collector_busy(const struct collector *collector)

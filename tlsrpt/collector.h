@@ -1,4 +1,5 @@
-/* collector - results on their way to the disk: those that come close together go there together. */
+/* collector - results on their way to the disk: those that come close together go there together, and only then is whoever told
+ * of them answered. */
 #ifndef TLSRPT_COLLECTOR_H
 #define TLSRPT_COLLECTOR_H
 
@@ -8,8 +9,8 @@
 bool collector_open_counts(struct tlsrpt *tlsrpt, struct error *error);
 
 struct collector *collector_new(struct tlsrpt *tlsrpt);
-/* Copies the result. Returns how many are not on disk yet. When there are too many it is dropped, and the log will say so. */
-size_t collector_add(struct collector *collector, const struct tlsrpt_result *result);
+/* Waits until the result, which is borrowed meanwhile, is on disk. False: it was dropped; the log says so. */
+bool collector_add(struct collector *collector, const struct tlsrpt_result *result);
 bool collector_busy(const struct collector *collector);
 
 #endif

@@ -59,7 +59,7 @@ static void count(struct tlsrpt *tlsrpt, struct call *call, const struct frame *
         log_warning(NULL, "damaged request");
         return;
     }
-    answer.waiting = (int64_t)collector_add(tlsrpt->collector, &result);
+    answer.counted = collector_add(tlsrpt->collector, &result);
     ipc_send_last(call, &ipc_tlsrpt_noted, &answer);
 }
 

@@ -210,6 +210,6 @@ void tls_verify_end(struct tls *tls, struct arena *arena, struct tls_peer *peer)
     peer->matched = matched(tls, arena, peer);
     if (*peer->matched != '\0')
         peer->trust = TLS_VERIFIED;
-    else if (peer->trust == TLS_TRUSTED)
+    else if (peer->trust == TLS_TRUSTED && tls->handshake->match->by != TLS_MATCH_TRUST)
         peer->verify_reason = TLS_REASON_NAME;
 }

@@ -126,7 +126,7 @@ static bool post(struct errand *errand, const char *url, struct error *error)
                                          .body = errand->gzip.data,
                                          .body_length = errand->gzip.length,
                                          .user_agent = POSTERN_MAIL_NAME,
-                                         .ca_file = config->tlsrpt_https_CAfile,
+                                         .ca_file = config->tlsrpt_tls_CAfile,
                                          .ca_path = "",
                                          .time_limit = config->tlsrpt_https_timeout,
                                          .size_limit = ANSWER_LIMIT};

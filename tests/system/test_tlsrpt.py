@@ -392,7 +392,7 @@ def test_a_report_by_https_that_is_tried_again(world, start, certificates):
     endpoint = Endpoint(server_context(certificates[1]))
     endpoint.statuses = [503, 500]
     world.domain("good.t", "127.0.0.11", f"v=TLSRPTv1; rua={endpoint.url},mailto:tls@reports.t;", tls=world.context)
-    mta = start(tlsrpt_https_CAfile=certificates[0].certificate)
+    mta = start(tlsrpt_tls_CAfile=certificates[0].certificate)
     send(mta, "good.t")
     mta.wait_log(rf"warning: report for good.t not sent to {endpoint.url}: .*status 503", 15)
     mta.wait_log(rf"report for good.t sent to {endpoint.url}, from=", 15)

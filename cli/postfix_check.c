@@ -100,17 +100,23 @@ static bool has_service(const struct master_cf *master_cf, const char *name)
     return false;
 }
 
-/* A master.cf from before may not have it; the rest works all the same. */
+/* A master.cf from before may not have them; the rest works all the same. */
 static void check_services(const struct postfix_command *command)
 {
+    static const struct {
+        const char *parameter, *service, *otherwise;
+    } needs[] = {
+        {"smtp_mta_sts", "mtasts", "mail for domains waits"},
+        {"smtp_tlsrpt_enable", "tlsrpt", "nothing is counted, nor reported"},
+    };
     struct error error;
-    struct master_cf *master_cf;
+    struct master_cf *master_cf = master_cf_load(command->config, &error);
 
-    if (!config_get_boolean(command->config, "smtp_mta_sts", false) || (master_cf = master_cf_load(command->config, &error)) == NULL)
-        return;
-    if (!has_service(master_cf, "mtasts"))
-        log_warning(NULL, "%s/main.cf: line %d: smtp_mta_sts = yes: %s/master.cf has no service \"mtasts\": mail for domains waits",
-                    command->directory, config_line(command->config, "smtp_mta_sts"), command->directory);
+    for (size_t i = 0; master_cf != NULL && i < sizeof needs / sizeof *needs; i++)
+        if (config_get_boolean(command->config, needs[i].parameter, false) && !has_service(master_cf, needs[i].service))
+            log_warning(NULL, "%s/main.cf: line %d: %s = yes: %s/master.cf has no service \"%s\": %s", command->directory,
+                        config_line(command->config, needs[i].parameter), needs[i].parameter, command->directory,
+                        needs[i].service, needs[i].otherwise);
     master_cf_free(master_cf);
 }
 

@@ -26,6 +26,7 @@ int postfix_set_permissions(struct postfix_command *command);
 int postfix_upgrade_configuration(struct postfix_command *command);
 int postfix_logrotate(struct postfix_command *command);
 int postfix_tls(struct postfix_command *command);
+int postfix_tlsrpt(struct postfix_command *command);
 
 /* ---- postfix_control.c ---- */
 /* Puts the settings that stand behind the command ("name=value") into main.cf; the exit status. */

@@ -28,6 +28,7 @@ static const struct {
     {"upgrade-configuration", postfix_upgrade_configuration},
     {"logrotate", postfix_logrotate},
     {"tls", postfix_tls},
+    {"tlsrpt", postfix_tlsrpt},
 };
 
 static int run_named(struct postfix_command *command, const char *name)
@@ -36,7 +37,7 @@ static int run_named(struct postfix_command *command, const char *name)
         if (string_equal(commands[i].name, name))
             return commands[i].run(command);
     die("unknown command: '%s'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, "
-        "upgrade-configuration, logrotate, tls)", name);
+        "upgrade-configuration, logrotate, tls, tlsrpt)", name);
 }
 
 /* Root, or the user whose instance it is. */

@@ -28,6 +28,7 @@ enum smtp_ip_preference { SMTP_PREFER_ANY, SMTP_PREFER_IPV4, SMTP_PREFER_IPV6 };
 
 struct smtp_cache;
 struct smtp_tls; /* tls.h */
+struct smtp_reporter; /* tls_report.h */
 struct smtp_logins; /* auth.h */
 
 /* The process; hangs on service_environment.state. */
@@ -50,6 +51,7 @@ struct smtp_client {
     size_t own_count;
     struct smtp_cache *cache;   /* whoever makes the client sets it */
     struct smtp_tls *tls;       /* that too */
+    struct smtp_reporter *reporter; /* that too (tls_report.h); NULL: nothing is counted for reports */
 };
 
 /* NULL: see error. From within a task. */

@@ -8,6 +8,7 @@
 #include "smtp/host_policy.h"
 #include "smtp/sts.h"
 #include "smtp/tls_policy.h"
+#include "smtp/tls_report.h"
 #include "smtp/transaction.h"
 
 /* One delivery on its way from server to server. */
@@ -112,7 +113,7 @@ static struct smtp_session *open_session(struct attempt *attempt, const struct s
 
 static void try_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
 {
-    struct smtp_tls_policy policy;
+    struct smtp_tls_policy policy = *purpose->policy;
     struct smtp_purpose here = *purpose;
     struct smtp_session *session = NULL;
 
@@ -120,6 +121,8 @@ static void try_host(struct attempt *attempt, const struct smtp_host *host, cons
     here.policy = &policy;
     if (smtp_host_policy(attempt->client, purpose->policy, host, attempt->delivery->arena, &policy, &attempt->trouble))
         session = open_session(attempt, host, &here);
+    else
+        smtp_tls_report_host(attempt->client, &here, host, &attempt->trouble);
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL)
         use_session(attempt, session);
@@ -147,6 +150,14 @@ static bool find_policy(struct attempt *attempt, const char *item, struct smtp_t
     return false;
 }
 
+/* Mail that goes whatever TLS is like (RFC 8689 section 5) says nothing of how it is; and so reports breed no reports. */
+static const char *report_domain(const struct attempt *attempt, const char *item)
+{
+    if ((attempt->delivery->request.sendopts & SENDOPT_TLS_REQUIRED_NO) != 0)
+        return NULL;
+    return smtp_tls_report_domain(attempt->client, item, attempt->delivery->arena);
+}
+
 static void try_item(struct attempt *attempt, const char *item)
 {
     const struct smtp_config *config = attempt->client->config;
@@ -154,7 +165,8 @@ static void try_item(struct attempt *attempt, const char *item)
     struct smtp_trouble trouble = {0};
     struct smtp_tls_policy policy;
     const struct smtp_purpose purpose = {.nexthop = request->nexthop, .sender = request->sender,
-                                         .owner = smtp_login_owner(attempt->client, request->sender), .policy = &policy};
+                                         .owner = smtp_login_owner(attempt->client, request->sender), .policy = &policy,
+                                         .report_domain = report_domain(attempt, item)};
     struct smtp_hosts hosts;
 
     if (!find_policy(attempt, item, &policy))

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "smtp/auth.h"
+#include "smtp/tls_report.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -137,6 +138,14 @@ static bool is_myself(const struct smtp_session *session)
            (name[length] == '\0' || ascii_is_space(name[length]));
 }
 
+static void note_name(struct smtp_session *session)
+{
+    const char *text = text_string(&session->reply.text);
+
+    if (strlen(text) > 4)
+        session->helo = arena_copy_bytes(session->arena, text + 4, strcspn(text + 4, " \t\r\n"));
+}
+
 /* RFC 2033 section 4.1. There is no older greeting to fall back on. */
 static bool shake_lmtp_hands(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
 {
@@ -166,6 +175,7 @@ static bool shake_smtp_hands(struct smtp_session *session, const char *domain, s
         if (session->reply.code / 100 != 2)
             return refuse(session, false, arena, trouble);
     }
+    note_name(session);
     if (is_myself(session)) {
         log_warning(NULL, "host %s replied to HELO/EHLO with my own hostname %s", session->relay,
                     session->client->mail->myhostname);
@@ -264,6 +274,7 @@ static struct smtp_session *session_new(const struct smtp_client *client, const 
     session->arena = arena_new();
     session->address = host->address;
     session->host = arena_copy(session->arena, host->name);
+    session->helo = "";
     session->peer = peer_name(host, session->arena);
     session->relay = relay_name(host, session->arena);
     session->started = clock_monotonic();
@@ -278,6 +289,7 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
     int fd = connect_from(client, &host->address, limit > 0 ? deadline_in(limit) : deadline_never());
     int reason = errno;
     struct smtp_session *session;
+    bool open;
 
     *trouble = (struct smtp_trouble){0};
     *handshake_failed = false;
@@ -289,8 +301,9 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
     session = session_new(client, host, fd);
     session->tls_identity = arena_copy(session->arena, purpose->policy->identity);
     session->owner = arena_copy(session->arena, purpose->owner);
-    if (shake_hands(session, purpose, arena, trouble) &&
-        smtp_log_in(session, purpose->nexthop, purpose->sender, arena, trouble))
+    open = shake_hands(session, purpose, arena, trouble);
+    smtp_tls_report_session(session, purpose);
+    if (open && smtp_log_in(session, purpose->nexthop, purpose->sender, arena, trouble))
         return session;
     *handshake_failed = session->tls_failed;
     smtp_session_close(session);

@@ -21,11 +21,19 @@ struct sasl_binding; /* mail/sasl */
 struct smtp_tls_policy; /* tls_policy.h */
 struct tls_peer;
 
+/* How an attempt to use TLS ended (tls_report.h). */
+struct smtp_tls_outcome {
+    bool known; /* there was one */
+    enum tls_failure failure;
+    const char *reason; /* in words; "" none */
+};
+
 struct smtp_session {
     const struct smtp_client *client;
     struct stream *stream;
     struct arena *arena;     /* for the names below */
     const char *host;        /* "mx.example" */
+    const char *helo;        /* what it calls itself; "" not known yet */
     const char *peer;        /* "mx.example[192.0.2.1]" */
     const char *relay;       /* "mx.example[192.0.2.1]:25" */
     struct net_address address;
@@ -41,6 +49,7 @@ struct smtp_session {
     const char *tls_key;     /* of what may be resumed later */
     const char *tls_identity; /* of the policy that it was made under */
     bool tls_failed;         /* the handshake */
+    struct smtp_tls_outcome outcome;
     bool needs_reset;        /* a transaction was left open */
     bool dead;               /* no more commands make sense, not even QUIT */
     struct link link;        /* in the cache */
@@ -53,6 +62,7 @@ struct smtp_purpose {
     const char *sender;
     const char *owner;   /* whose mail alone it may take; "": any (auth.h) */
     const struct smtp_tls_policy *policy;
+    const char *report_domain; /* who hears how TLS fared; NULL: nobody */
 };
 
 /* Connects, takes the greeting, says EHLO, begins TLS as the policy wants it, and logs in. NULL: trouble says why (its text

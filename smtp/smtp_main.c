@@ -8,10 +8,11 @@
 #include "smtp/config.h"
 #include "smtp/deliver.h"
 #include "smtp/tls.h"
+#include "smtp/tls_report.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
 
-static void cache_emptied(void *environment)
+static void done(void *environment)
 {
     service_no_longer_busy(environment);
 }
@@ -52,18 +53,19 @@ static bool client_ready(struct service_environment *environment, bool lmtp, str
         return false;
     if (key_files_named(process->tls->keys))
         prctl(PR_SET_DUMPABLE, 0); /* no core file may hold them */
-    client->cache = smtp_cache_new(client, cache_emptied, environment);
+    client->cache = smtp_cache_new(client, done, environment);
+    client->reporter = smtp_reporter_new(client, done, environment);
     client->tls = process->tls;
     process->client = client;
     return true;
 }
 
-/* Servers are said goodbye to before the process ends. */
+/* Servers are said goodbye to before the process ends, and how TLS fared is told. */
 static bool client_busy(struct service_environment *environment)
 {
     const struct smtp_client *client = ((const struct process *)environment->state)->client;
 
-    return client != NULL && !smtp_cache_empty(client->cache);
+    return client != NULL && (!smtp_cache_empty(client->cache) || smtp_reporter_busy(client->reporter));
 }
 
 static bool smtp_ready(struct service_environment *environment, struct error *error)

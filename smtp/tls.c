@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mail/tls/session_cache.h"
+#include "smtp/tls_report.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 
@@ -68,17 +69,27 @@ static bool fail(const struct smtp_session *session, const char *dsn, struct are
     return false;
 }
 
-static bool not_offered(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
+/* Without TLS, which is fine where the policy does not insist. */
+static bool not_offered(struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
+                        struct smtp_trouble *trouble)
 {
+    if (policy->level < SMTP_TLS_ENCRYPT)
+        return true;
     error_set(&trouble->reason, "TLS is required, but was not offered by host %s", session->peer);
     return fail(session, "4.7.4", arena, trouble);
 }
 
-static bool refused(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
+static bool refused(struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
+                    struct smtp_trouble *trouble)
 {
     struct text said = {0};
 
     smtp_reply_line(&session->reply, &said);
+    smtp_tls_note(session, TLS_FAILURE_STARTTLS_NOT_SUPPORTED, text_string(&said));
+    if (policy->level < SMTP_TLS_ENCRYPT) {
+        text_free(&said);
+        return true;
+    }
     error_set(&trouble->reason, "TLS is required, but host %s refused to start TLS: %s", session->peer,
               text_string(&said));
     trouble->diagnostic = arena_copy(arena, text_string(&said));
@@ -149,6 +160,14 @@ static void log_success(const struct smtp_session *session, const struct smtp_tl
              *peer->details != '\0' ? " " : "", peer->details);
 }
 
+static void note_failure(struct smtp_session *session, enum tls_result result, const struct error *error)
+{
+    const char *reason = result == TLS_TIMEOUT ? "Connection timed out" : result == TLS_LOST ? "lost connection" : error->text;
+
+    if (result != TLS_CANCELLED)
+        smtp_tls_note(session, TLS_FAILURE_VALIDATION, reason);
+}
+
 static enum tls_result connect_tls(struct smtp_session *session, const struct smtp_tls_policy *policy,
                                    struct tls_peer *peer, struct arena *arena, struct error *error)
 {
@@ -191,8 +210,10 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
     struct tls_peer *peer = arena_alloc(session->arena, sizeof *peer);
     struct error error = {.text = ""};
     enum tls_result result = connect_tls(session, policy, peer, arena, &error);
+    bool good = result == TLS_OK && (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED);
 
     if (result != TLS_OK) {
+        note_failure(session, result, &error);
         log_failure(session, result, &error);
         session->dead = true;
         session->tls_failed = true;
@@ -204,7 +225,8 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
     session->security = peer->trust == TLS_VERIFIED && policy->level >= SMTP_TLS_FINGERPRINT ? SESSION_VERIFIED : SESSION_ENCRYPTED;
     session->binding = mail_tls_binding(peer, session->arena);
     log_success(session, policy, peer);
-    if (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED)
+    smtp_tls_note_peer(session, policy, peer, good);
+    if (good)
         return true;
     error_set(&trouble->reason, "Server certificate not verified");
     return fail(session, "4.7.5", arena, trouble);
@@ -219,10 +241,12 @@ bool smtp_tls_secure(struct smtp_session *session, const struct smtp_tls_policy 
     if (policy->level == SMTP_TLS_NONE || session->client->tls->context == NULL) {
         if (!wrapped && offered && session->client->config->tls_note_starttls_offer)
             log_info(NULL, "Host offered STARTTLS: [%s]", session->host);
-        return policy->level < SMTP_TLS_ENCRYPT || not_offered(session, arena, trouble);
+        return not_offered(session, policy, arena, trouble);
     }
-    if (!wrapped && !offered)
-        return policy->level < SMTP_TLS_ENCRYPT || not_offered(session, arena, trouble);
+    if (!wrapped && !offered) {
+        smtp_tls_note(session, TLS_FAILURE_STARTTLS_NOT_SUPPORTED, "");
+        return not_offered(session, policy, arena, trouble);
+    }
     if (!wrapped) {
         stream_print(session->stream, "STARTTLS\r\n");
         if (!smtp_session_receive(session, session->client->config->starttls_timeout)) {
@@ -230,7 +254,7 @@ bool smtp_tls_secure(struct smtp_session *session, const struct smtp_tls_policy 
             return false;
         }
         if (session->reply.code / 100 != 2)
-            return policy->level < SMTP_TLS_ENCRYPT || refused(session, arena, trouble);
+            return refused(session, policy, arena, trouble);
     }
     *begun = begin(session, policy, arena, trouble);
     return *begun;

@@ -72,7 +72,8 @@ enum sendopt {
     SENDOPT_UTF8_HEADER = 2, /* where there is something beyond ASCII */
     SENDOPT_UTF8_SENDER = 4,
     SENDOPT_UTF8_RECIPIENT = 8,
-    SENDOPT_REQUIRETLS = 256,
+    SENDOPT_REQUIRETLS = 256,       /* RFC 8689 */
+    SENDOPT_TLS_REQUIRED_NO = 512,  /* the same: a header asks for delivery whatever TLS is like */
 };
 
 enum dsn_notify { DSN_NOTIFY_NEVER = 1, DSN_NOTIFY_SUCCESS = 2, DSN_NOTIFY_FAILURE = 4, DSN_NOTIFY_DELAY = 8 };
@@ -98,7 +99,7 @@ enum mtasts_mode { MTASTS_NONE, MTASTS_TESTING, MTASTS_ENFORCE };
 /* RFC 8460 section 4.4 */
 enum tls_policy_type { TLS_POLICY_NONE_FOUND, TLS_POLICY_TLSA, TLS_POLICY_STS };
 
-/* RFC 8460 section 4.3; their words in reports are in tlsrpt/. */
+/* RFC 8460 section 4.3; their words in reports are in mail/tlsrpt. */
 enum tls_failure {
     TLS_FAILURE_NONE,
     TLS_FAILURE_STARTTLS_NOT_SUPPORTED,

@@ -1,5 +1,6 @@
 #include "mail/ipc/message.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "mail/ipc/ipc.h"
@@ -139,6 +140,19 @@ bool ipc_decode(const void *body, size_t length, const struct ipc_message *messa
         at += size;
     }
     return true;
+}
+
+void *ipc_copy(const struct ipc_message *message, const void *value, struct arena *arena)
+{
+    struct text encoded = {0};
+    void *copy = arena_alloc(arena, message->size);
+    bool good;
+
+    ipc_encode(&encoded, message, value);
+    good = ipc_decode(text_string(&encoded), encoded.length, message, copy, arena);
+    assert(good);
+    text_free(&encoded);
+    return copy;
 }
 
 typedef bool call_send_fn(struct call *call, uint16_t message, const void *body, size_t length);

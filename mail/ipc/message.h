@@ -47,6 +47,9 @@ void ipc_encode(struct text *out, const struct ipc_message *message, const void 
 /* Fills *value; strings are copied into the arena. False: damaged. */
 bool ipc_decode(const void *body, size_t length, const struct ipc_message *message, void *value, struct arena *arena);
 
+/* The same value once more, all of it the arena's. */
+void *ipc_copy(const struct ipc_message *message, const void *value, struct arena *arena);
+
 /* Within a call. ipc_receive is false when the call ended, timed out or brought another message than expected. */
 bool ipc_send(struct call *call, const struct ipc_message *message, const void *value);
 bool ipc_send_later(struct call *call, const struct ipc_message *message, const void *value); /* see call_send_later */

@@ -141,12 +141,17 @@ def test_a_table_that_was_not_made_is_a_warning(mta):
     assert complaints(mta, status=0) == []
 
 
-def test_a_service_that_is_not_there_is_a_warning(mta):
-    mta.set_main(smtp_mta_sts="yes")
+@pytest.mark.parametrize("parameter, service, otherwise", [
+    ("smtp_mta_sts", "mtasts", "mail for domains waits"),
+    ("smtp_tlsrpt_enable", "tlsrpt", "nothing is counted, nor reported")])
+def test_a_service_that_is_not_there_is_a_warning(mta, parameter, service, otherwise):
+    others = "\n".join(line for line in USUAL_SERVICES.splitlines() if service not in line) + "\n"
+    mta.set_main(**{parameter: "yes"})
+    mta.set_master(others + f"{service} unix - - n - 1 {service}\n")
     assert complaints(mta, status=0) == []
-    mta.set_master("\n".join(line for line in USUAL_SERVICES.splitlines() if "mtasts" not in line) + "\n")
-    assert complaints(mta, status=0) == [f'warning: {mta.etc}/main.cf: line {line_of(mta, "smtp_mta_sts")}: smtp_mta_sts = yes: '
-                                         f'{mta.etc}/master.cf has no service "mtasts": mail for domains waits']
+    mta.set_master(others)
+    assert complaints(mta, status=0) == [f'warning: {mta.etc}/main.cf: line {line_of(mta, parameter)}: {parameter} = yes: '
+                                         f'{mta.etc}/master.cf has no service "{service}": {otherwise}']
 
 
 def test_rules_with_mistakes_are_named(mta):

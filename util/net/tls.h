@@ -128,6 +128,9 @@ enum tls_trust {
     TLS_VERIFIED, /* it is who handshake.match asked for */
 };
 
+/* Why a certificate proves nothing, for those who tell the usual reasons from the rest. */
+enum tls_verify_reason { TLS_REASON_OTHER, TLS_REASON_SELF_SIGNED, TLS_REASON_UNTRUSTED_ISSUER, TLS_REASON_DATES, TLS_REASON_NAME };
+
 enum { TLS_BINDING_SIZE = 64, TLS_EXPORTER_SIZE = 32 };
 
 /* What was agreed. Strings belong to the arena that was given; "" where there is nothing to say. */
@@ -135,6 +138,7 @@ struct tls_peer {
     enum tls_trust trust;
     const char *trust_word; /* "Anonymous", "Untrusted", "Trusted", "Verified" */
     const char *verify_error; /* why not trusted: "self-signed certificate"; "" when it is */
+    enum tls_verify_reason verify_reason;
     const char *protocol;   /* "TLSv1.3" */
     const char *cipher;     /* "TLS_AES_256_GCM_SHA384" */
     int cipher_bits;        /* secret bits used, of algorithm_bits */

@@ -182,6 +182,21 @@ static const char *matched(const struct tls *tls, struct arena *arena, const str
     return trusted ? matching_name(SSL_get0_peer_certificate(tls->ssl), match, arena, peer->subject_cn) : "";
 }
 
+static enum tls_verify_reason reason_of(long status)
+{
+    switch (status) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return TLS_REASON_SELF_SIGNED;
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return TLS_REASON_UNTRUSTED_ISSUER;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+    case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_REASON_DATES;
+    case X509_V_ERR_HOSTNAME_MISMATCH: return TLS_REASON_NAME;
+    default: return TLS_REASON_OTHER;
+    }
+}
+
 void tls_verify_end(struct tls *tls, struct arena *arena, struct tls_peer *peer)
 {
     long status = SSL_get_verify_result(tls->ssl);
@@ -189,9 +204,12 @@ void tls_verify_end(struct tls *tls, struct arena *arena, struct tls_peer *peer)
     peer->trust = !peer->certificate ? TLS_ANONYMOUS : status == X509_V_OK ? TLS_TRUSTED : TLS_UNTRUSTED;
     if (peer->trust == TLS_UNTRUSTED)
         peer->verify_error = X509_verify_cert_error_string(status);
+    peer->verify_reason = reason_of(status);
     if (tls->context->server || tls->handshake->match == NULL || !peer->certificate)
         return;
     peer->matched = matched(tls, arena, peer);
     if (*peer->matched != '\0')
         peer->trust = TLS_VERIFIED;
+    else if (peer->trust == TLS_TRUSTED && tls->handshake->match->by != TLS_MATCH_TRUST)
+        peer->verify_reason = TLS_REASON_NAME;
 }

@@ -127,11 +127,25 @@ struct store *store_open(const char *path, size_t size_limit, bool lazy, struct 
     return store;
 }
 
+static bool has_lock_file(const char *path)
+{
+    char *lock = memory_format("%s-lock", path);
+    bool has = access(lock, F_OK) == 0;
+
+    free(lock);
+    return has;
+}
+
 struct store *store_open_to_read(const char *path, struct error *error)
 {
     struct store *store = store_new(path);
     bool damaged;
 
+    /* LMDB would make the lock file, which the writer might not be allowed to open then. */
+    if (!has_lock_file(path)) {
+        error_set(error, "%s", strerror(errno));
+        return fail_open(store, error);
+    }
     return open_file(store, 0, MDB_RDONLY, &damaged, error) ? store : fail_open(store, error);
 }
 

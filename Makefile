@@ -1,7 +1,7 @@
 # Postern. `make help` lists what can be made.
 #
-# A file NAME_main.c builds the program NAME: a command (build/sbin) from cli/ and observe/, a service
-# (build/libexec) from any other folder. Everything else in a folder is linked into that folder's programs;
+# A file NAME_main.c builds the program NAME: a command (build/sbin) from cli/ and observe/, and from any folder when NAME is
+# post...-...; a service (build/libexec) from any other folder. Everything else in a folder is linked into that folder's programs;
 # util/ and mail/ are linked into all. Nothing is listed here by name.
 
 BUILD    ?= build
@@ -31,8 +31,9 @@ MODULES   = $(filter-out %_main.c,$(wildcard $(1)/*.c))
 DEFS     := $(sort $(wildcard mail/*/*.def $(addsuffix /*.def,$(FOLDERS))))
 PARAMETER_DEFS := $(filter-out mail/ipc/% mail/restriction/%,$(DEFS))
 
-COMMANDS := $(foreach m,$(filter cli/% observe/%,$(MAINS)),$(BUILD)/sbin/$(patsubst %_main.c,%,$(notdir $(m))))
-SERVICES := $(foreach m,$(filter-out cli/% observe/%,$(MAINS)),$(BUILD)/libexec/$(patsubst %_main.c,%,$(notdir $(m))))
+COMMAND_MAINS := $(sort $(filter cli/% observe/%,$(MAINS)) $(wildcard */post*-*_main.c))
+COMMANDS := $(foreach m,$(COMMAND_MAINS),$(BUILD)/sbin/$(patsubst %_main.c,%,$(notdir $(m))))
+SERVICES := $(foreach m,$(filter-out $(COMMAND_MAINS),$(MAINS)),$(BUILD)/libexec/$(patsubst %_main.c,%,$(notdir $(m))))
 TEST_SERVICES := $(patsubst tests/system/services/%_main.c,$(BUILD)/test-services/%,$(wildcard tests/system/services/*_main.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
@@ -87,7 +88,7 @@ $(BUILD)/$(2)/$(3): $(BUILD)/obj/$(1:.c=.o) $(BUILD)/obj/$(patsubst %/,%,$(dir $
 	$$(if $$(V),,@echo "  LINK  $$@")
 	$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
-$(foreach m,$(MAINS),$(eval $(call program_rules,$(m),$(if $(filter cli/% observe/%,$(m)),sbin,libexec),$(patsubst %_main.c,%,$(notdir $(m))))))
+$(foreach m,$(MAINS),$(eval $(call program_rules,$(m),$(if $(filter $(COMMAND_MAINS),$(m)),sbin,libexec),$(patsubst %_main.c,%,$(notdir $(m))))))
 
 $(BUILD)/libexec/lmtp: $(BUILD)/libexec/smtp
 	$(Q)ln -sf smtp $@

@@ -4,6 +4,7 @@
 
 #include "smtp/config.h"
 #include "smtp/auth.h"
+#include "smtp/dnssec.h"
 #include "smtp/ehlo.h"
 #include "util/base/memory.h"
 
@@ -118,12 +119,14 @@ static bool set_lookups(struct smtp_client *client, struct error *error)
     else if (string_equal(level, "enabled") || string_equal(level, "dnssec"))
         client->use_dns = true;
     else if (!string_equal(level, "disabled"))
-        return error_set(error, "bad smtp_dns_support_level value: %s", level);
+        return error_set(error, "invalid smtp_dns_support_level: \"%s\": it is disabled, enabled or dnssec", level);
     client->host_dns = has_word(config->host_lookup, "dns");
     client->host_native = has_word(config->host_lookup, "native");
     if (!client->host_dns && !client->host_native)
         return error_set(error, "bad smtp_host_lookup value: %s", config->host_lookup);
-    return true;
+    client->dnssec = client->host_dns && string_equal(level, "dnssec");
+    client->dnssec_probe = smtp_dnssec_new(config->dnssec_probe, error);
+    return client->dnssec_probe != NULL;
 }
 
 static bool set_protocols(struct smtp_client *client, struct error *error)

@@ -27,6 +27,7 @@ extern const struct parameter_set smtp_parameters, lmtp_parameters;
 enum smtp_ip_preference { SMTP_PREFER_ANY, SMTP_PREFER_IPV4, SMTP_PREFER_IPV6 };
 
 struct smtp_cache;
+struct smtp_dnssec; /* dnssec.h */
 struct smtp_tls; /* tls.h */
 struct smtp_reporter; /* tls_report.h */
 struct smtp_logins; /* auth.h */
@@ -39,7 +40,9 @@ struct smtp_client {
     struct dns *dns;
     bool use_dns;            /* MX and DNS host lookups */
     bool host_dns, host_native;
+    bool dnssec;             /* answers may be authentic: smtp_dns_support_level = dnssec, and hosts are looked up in DNS */
     bool ipv4, ipv6;         /* inet_protocols */
+    struct smtp_dnssec *dnssec_probe;
     enum smtp_ip_preference preference;
     const char *default_port; /* a number */
     struct net_address bind_ipv4, bind_ipv6; /* length 0: any */

@@ -111,23 +111,41 @@ static struct smtp_session *open_session(struct attempt *attempt, const struct s
     return session;
 }
 
-static void try_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
+static void connect_to_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
 {
-    struct smtp_tls_policy policy = *purpose->policy;
-    struct smtp_purpose here = *purpose;
-    struct smtp_session *session = NULL;
+    struct smtp_session *session = open_session(attempt, host, purpose);
 
-    log_failures(attempt);
-    here.policy = &policy;
-    if (smtp_host_policy(attempt->client, purpose->policy, host, attempt->delivery->arena, &policy, &attempt->trouble))
-        session = open_session(attempt, host, &here);
-    else
-        smtp_tls_report_host(attempt->client, &here, host, &attempt->trouble);
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL)
         use_session(attempt, session);
     else if (attempt->trouble.relay == NULL)
         log_info(NULL, "%s", attempt->trouble.reason.text);
+}
+
+/* A session from the cache has been there. */
+static bool already_asked(const struct attempt *attempt, const struct smtp_host *host)
+{
+    return net_address_equal(&attempt->asked, &host->address) &&
+           net_address_port(&attempt->asked) == net_address_port(&host->address);
+}
+
+static void try_host(struct attempt *attempt, const char *item, const struct smtp_host *host,
+                     const struct smtp_purpose *purpose)
+{
+    struct smtp_tls_policy policy = *purpose->policy;
+    struct smtp_purpose here = *purpose;
+
+    log_failures(attempt);
+    here.policy = &policy;
+    if (!smtp_host_policy(attempt->client, purpose->policy, host, attempt->delivery->arena, &policy, &attempt->trouble)) {
+        smtp_tls_report_host(attempt->client, &here, host, &attempt->trouble);
+        log_warning(NULL, "TLS policy lookup for %s/%s: %s", item, host->name, attempt->trouble.reason.text);
+        return;
+    }
+    if (smtp_host_policy_varies(purpose->policy))
+        try_kept_sessions(attempt, &here);
+    if (!all_settled(attempt->delivery) && !enough_sessions(attempt) && !already_asked(attempt, host))
+        connect_to_host(attempt, host, &here);
 }
 
 /* True: no other host can change the outcome. */
@@ -143,7 +161,8 @@ static bool find_policy(struct attempt *attempt, const char *item, struct smtp_t
     struct error error;
 
     if (smtp_tls_policy_find(attempt->client, item, arena, policy, &error))
-        return smtp_sts_find(attempt->client, item, arena, policy, &attempt->trouble);
+        return smtp_sts_find(attempt->client, item, arena, policy->without_tlsa != NULL ? policy->without_tlsa : policy,
+                             &attempt->trouble);
     log_warning(NULL, "TLS policy lookup for %s: %s", item, error.text);
     attempt->trouble = (struct smtp_trouble){.dsn = "4.7.5"};
     error_set(&attempt->trouble.reason, "client TLS configuration problem");
@@ -171,7 +190,8 @@ static void try_item(struct attempt *attempt, const char *item)
 
     if (!find_policy(attempt, item, &policy))
         return;
-    try_kept_sessions(attempt, &purpose);
+    if (!smtp_host_policy_varies(&policy))
+        try_kept_sessions(attempt, &purpose);
     if (all_settled(attempt->delivery) || enough_sessions(attempt))
         return;
     if (!destination_lookup(attempt->client, item, attempt->delivery->arena, &hosts, &trouble)) {
@@ -181,12 +201,9 @@ static void try_item(struct attempt *attempt, const char *item)
     attempt->local_mx = attempt->local_mx || hosts.local_mx;
     destination_limit(&hosts, (size_t)config->mx_address_limit, config->balance_inet_protocols);
     for (size_t i = 0; i < hosts.count && !enough_sessions(attempt); i++) {
-        const struct smtp_host *host = &hosts.hosts[i];
-
-        if (net_address_equal(&attempt->asked, &host->address) &&
-            net_address_port(&attempt->asked) == net_address_port(&host->address))
+        if (already_asked(attempt, &hosts.hosts[i]))
             continue;
-        try_host(attempt, host, &purpose);
+        try_host(attempt, item, &hosts.hosts[i], &purpose);
         if (all_settled(attempt->delivery) || trouble_is_final(attempt) || task_cancelled())
             return;
     }

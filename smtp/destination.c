@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "smtp/dnssec.h"
 #include "util/base/log.h"
 
 enum { LOOKUP_SECONDS = 300, PREFERENCE_NONE = 0, SMTP_PORT = 25 };
@@ -25,6 +26,31 @@ static bool set_trouble(struct smtp_trouble *trouble, const char *dsn)
 {
     trouble->dsn = dsn;
     return false;
+}
+
+/* ---- how a host is called ---- */
+
+const char *smtp_address_path(const struct net_address *address)
+{
+    return net_address_family(address) == AF_UNIX ? ((const struct sockaddr_un *)&address->storage)->sun_path : NULL;
+}
+
+const char *smtp_host_peer(const struct smtp_host *host, struct arena *arena)
+{
+    const char *path = smtp_address_path(&host->address);
+    char address[NET_ADDRESS_SIZE];
+
+    return arena_format(arena, "%s[%s]", host->name,
+                        path != NULL ? path : net_address_print(&host->address, address));
+}
+
+const char *smtp_host_relay(const struct smtp_host *host, struct arena *arena)
+{
+    const char *peer = smtp_host_peer(host, arena);
+
+    return smtp_address_path(&host->address) != NULL
+               ? peer
+               : arena_format(arena, "%s:%d", peer, net_address_port(&host->address));
 }
 
 /* ---- order ---- */
@@ -129,10 +155,14 @@ struct lookup {
     struct smtp_hosts *hosts;
     size_t capacity;
     uint16_t port;
+    bool name_authentic; /* of the hosts that are looked up now */
+    const char *domain;
     struct smtp_trouble *trouble;
 };
 
-static void add_address(struct lookup *lookup, const char *name, unsigned preference, const struct net_address *address)
+/* answer: where the address was found in DNS; NULL: elsewhere. */
+static void add_address(struct lookup *lookup, const char *name, unsigned preference, const struct net_address *address,
+                        const struct dns_answer *answer)
 {
     struct smtp_hosts *hosts = lookup->hosts;
     struct smtp_host *host;
@@ -147,7 +177,13 @@ static void add_address(struct lookup *lookup, const char *name, unsigned prefer
         lookup->capacity = capacity;
     }
     host = &hosts->hosts[hosts->count++];
-    *host = (struct smtp_host){.name = name, .preference = preference, .address = *address};
+    *host = (struct smtp_host){.name = name,
+                               .preference = preference,
+                               .address = *address,
+                               .name_authentic = lookup->name_authentic,
+                               .authentic = answer != NULL && answer->authentic && lookup->client->dnssec,
+                               .canonical = answer != NULL ? answer->canonical : NULL,
+                               .domain = lookup->domain};
     net_address_set_port(&host->address, lookup->port);
 }
 
@@ -173,11 +209,24 @@ static bool add_answer(struct lookup *lookup, const char *name, unsigned prefere
         int family = net_address_family(&record->address);
 
         if ((family == AF_INET && lookup->client->ipv4) || (family == AF_INET6 && lookup->client->ipv6)) {
-            add_address(lookup, name, preference, &record->address);
+            add_address(lookup, name, preference, &record->address, answer);
             added = true;
         }
     }
     return added;
+}
+
+/* Asks the name server, and takes notice of whether it knows what is signed. */
+static enum dns_status ask(const struct lookup *lookup, const char *name, enum dns_type type, struct dns_answer *answer,
+                           struct error *error)
+{
+    const struct smtp_client *client = lookup->client;
+    enum dns_status status =
+        dns_lookup(client->dns, name, type, deadline_in(LOOKUP_SECONDS * SECONDS), lookup->arena, answer, error);
+
+    if (client->dnssec)
+        smtp_dnssec_notice(client, answer->authentic);
+    return status;
 }
 
 static enum dns_status lookup_host_dns(struct lookup *lookup, const char *name, unsigned preference)
@@ -196,8 +245,7 @@ static enum dns_status lookup_host_dns(struct lookup *lookup, const char *name, 
 
         if (!questions[i].wanted)
             continue;
-        status = dns_lookup(lookup->client->dns, name, questions[i].type, deadline_in(LOOKUP_SECONDS * SECONDS),
-                            lookup->arena, &answer, &error);
+        status = ask(lookup, name, questions[i].type, &answer, &error);
         if (status == DNS_OK) {
             added = add_answer(lookup, name, preference, &answer) || added;
         } else if (!soft) { /* a trouble that may pass weighs more than one that does not */
@@ -223,7 +271,7 @@ static enum dns_status lookup_host(struct lookup *lookup, const char *name, unsi
             error_set(&lookup->trouble->reason, "unable to look up host %s: protocol is not enabled", name);
             return DNS_NOT_FOUND;
         }
-        add_address(lookup, name, preference, &literal);
+        add_address(lookup, name, preference, &literal, NULL);
         return DNS_OK;
     }
     if (client->use_dns && client->host_dns)
@@ -232,6 +280,7 @@ static enum dns_status lookup_host(struct lookup *lookup, const char *name, unsi
         int family = !client->ipv6 ? AF_INET : !client->ipv4 ? AF_INET6 : AF_UNSPEC;
 
         status = dns_lookup_native(name, family, lookup->arena, &answer, &lookup->trouble->reason);
+        answer.canonical = NULL;
         if (status == DNS_OK && !add_answer(lookup, name, preference, &answer))
             status = DNS_NO_DATA;
     }
@@ -287,11 +336,13 @@ static bool finish(struct lookup *lookup, const char *domain, enum dns_status st
 static bool lookup_domain(struct lookup *lookup, const char *domain)
 {
     struct dns_answer answer;
-    enum dns_status status = dns_lookup(lookup->client->dns, domain, DNS_MX, deadline_in(LOOKUP_SECONDS * SECONDS),
-                                        lookup->arena, &answer, &lookup->trouble->reason);
+    enum dns_status status = ask(lookup, domain, DNS_MX, &answer, &lookup->trouble->reason);
 
-    if (status == DNS_OK)
+    if (status == DNS_OK) {
+        lookup->name_authentic = answer.authentic && lookup->client->dnssec;
+        lookup->domain = answer.canonical;
         return finish(lookup, domain, lookup_mx_hosts(lookup, domain, &answer));
+    }
     if (status == DNS_NULL_MX)
         error_set(&lookup->trouble->reason, "Domain %s does not accept mail (nullMX)", domain);
     if (status == DNS_NOT_FOUND || status == DNS_NO_DATA ||
@@ -313,7 +364,7 @@ static bool find_unix(struct lookup *lookup, const char *path)
     strcpy(address.sun_path, path);
     found = net_address_from_socket((const struct sockaddr *)&address, sizeof address);
     lookup->port = 0;
-    add_address(lookup, lookup->client->mail->myhostname, PREFERENCE_NONE, &found);
+    add_address(lookup, lookup->client->mail->myhostname, PREFERENCE_NONE, &found, NULL);
     return true;
 }
 
@@ -327,7 +378,7 @@ bool destination_uses_mx(const struct smtp_client *client, const struct net_endp
 bool destination_lookup(const struct smtp_client *client, const char *item, struct arena *arena,
                         struct smtp_hosts *hosts, struct smtp_trouble *trouble)
 {
-    struct lookup lookup = {.client = client, .arena = arena, .hosts = hosts, .trouble = trouble};
+    struct lookup lookup = {.client = client, .arena = arena, .hosts = hosts, .name_authentic = true, .trouble = trouble};
     struct net_endpoint endpoint;
     const char *name;
 

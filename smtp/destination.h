@@ -18,7 +18,19 @@ struct smtp_host {
     const char *name; /* of the MX, or the next hop's own */
     unsigned preference;
     struct net_address address; /* with port */
+    /* What nobody can have forged, with smtp_dns_support_level = dnssec (RFC 7672 section 2.2). */
+    bool name_authentic;   /* that this host takes the mail: a signed MX record says so, or the next hop itself */
+    bool authentic;        /* that it has this address */
+    const char *canonical; /* its name at the end of the CNAMEs; NULL: it was not found in DNS */
+    const char *domain;    /* the next hop at the end of its CNAMEs; NULL: it has no MX */
 };
+
+/* "mx.example[192.0.2.1]:25", "mail.example[private/store]" */
+const char *smtp_host_relay(const struct smtp_host *host, struct arena *arena);
+/* The same without the port. */
+const char *smtp_host_peer(const struct smtp_host *host, struct arena *arena);
+/* The path of a socket in the file system; NULL: an address of the network. */
+const char *smtp_address_path(const struct net_address *address);
 
 struct smtp_hosts {
     struct smtp_host *hosts;

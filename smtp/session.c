@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "smtp/auth.h"
 #include "smtp/tls_report.h"
@@ -215,20 +214,14 @@ static bool shake_hands(struct smtp_session *session, const struct smtp_purpose 
 
 /* ---- connecting ---- */
 
-/* The path of a socket in the file system; NULL: an address of the network. */
-static const char *socket_path(const struct net_address *address)
-{
-    return net_address_family(address) == AF_UNIX ? ((const struct sockaddr_un *)&address->storage)->sun_path : NULL;
-}
-
 static int connect_from(const struct smtp_client *client, const struct net_address *to, struct deadline deadline)
 {
     const struct net_address *from = net_address_family(to) == AF_INET6 ? &client->bind_ipv6 : &client->bind_ipv4;
     char address[NET_ADDRESS_SIZE];
     int fd;
 
-    if (socket_path(to) != NULL)
-        return stream_connect_unix(socket_path(to), deadline);
+    if (smtp_address_path(to) != NULL)
+        return stream_connect_unix(smtp_address_path(to), deadline);
     if (from->length == 0)
         return stream_connect((const struct sockaddr *)&to->storage, to->length, NULL, 0, deadline);
     fd = stream_connect((const struct sockaddr *)&to->storage, to->length, (const struct sockaddr *)&from->storage,
@@ -241,33 +234,13 @@ static int connect_from(const struct smtp_client *client, const struct net_addre
     return stream_connect((const struct sockaddr *)&to->storage, to->length, NULL, 0, deadline);
 }
 
-/* "mx.example[192.0.2.1]", "mail.example[private/store]" */
-static const char *peer_name(const struct smtp_host *host, struct arena *arena)
-{
-    const char *path = socket_path(&host->address);
-    char address[NET_ADDRESS_SIZE];
-
-    return arena_format(arena, "%s[%s]", host->name,
-                        path != NULL ? path : net_address_print(&host->address, address));
-}
-
-/* The same with the port, where there is one. */
-static const char *relay_name(const struct smtp_host *host, struct arena *arena)
-{
-    const char *peer = peer_name(host, arena);
-
-    return socket_path(&host->address) != NULL
-               ? peer
-               : arena_format(arena, "%s:%d", peer, net_address_port(&host->address));
-}
-
 static struct smtp_session *session_new(const struct smtp_client *client, const struct smtp_host *host, int fd)
 {
     struct smtp_session *session = memory_new(sizeof *session);
     int yes = 1;
 
     /* Commands and content are written in whole pieces: nothing is gained by holding back the last one. */
-    if (socket_path(&host->address) == NULL)
+    if (smtp_address_path(&host->address) == NULL)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     session->client = client;
     session->stream = stream_new(fd);
@@ -275,30 +248,37 @@ static struct smtp_session *session_new(const struct smtp_client *client, const 
     session->address = host->address;
     session->host = arena_copy(session->arena, host->name);
     session->helo = "";
-    session->peer = peer_name(host, session->arena);
-    session->relay = relay_name(host, session->arena);
+    session->peer = smtp_host_peer(host, session->arena);
+    session->relay = smtp_host_relay(host, session->arena);
     session->started = clock_monotonic();
     return session;
+}
+
+struct smtp_session *smtp_session_connect(const struct smtp_client *client, const struct smtp_host *host,
+                                          struct arena *arena, struct smtp_trouble *trouble)
+{
+    duration limit = client->config->connect_timeout;
+    int fd = connect_from(client, &host->address, limit > 0 ? deadline_in(limit) : deadline_never());
+    int reason = errno;
+
+    *trouble = (struct smtp_trouble){0};
+    if (fd >= 0)
+        return session_new(client, host, fd);
+    error_set(&trouble->reason, "connect to %s: %s", smtp_host_relay(host, arena), strerror(reason));
+    trouble->dsn = "4.4.1";
+    return NULL;
 }
 
 struct smtp_session *smtp_session_open(const struct smtp_client *client, const struct smtp_host *host,
                                        const struct smtp_purpose *purpose, struct arena *arena,
                                        struct smtp_trouble *trouble, bool *handshake_failed)
 {
-    duration limit = client->config->connect_timeout;
-    int fd = connect_from(client, &host->address, limit > 0 ? deadline_in(limit) : deadline_never());
-    int reason = errno;
-    struct smtp_session *session;
+    struct smtp_session *session = smtp_session_connect(client, host, arena, trouble);
     bool open;
 
-    *trouble = (struct smtp_trouble){0};
     *handshake_failed = false;
-    if (fd < 0) {
-        error_set(&trouble->reason, "connect to %s: %s", relay_name(host, arena), strerror(reason));
-        trouble->dsn = "4.4.1";
+    if (session == NULL)
         return NULL;
-    }
-    session = session_new(client, host, fd);
     session->tls_identity = arena_copy(session->arena, purpose->policy->identity);
     session->owner = arena_copy(session->arena, purpose->owner);
     open = shake_hands(session, purpose, arena, trouble);

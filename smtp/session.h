@@ -71,6 +71,10 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
                                        const struct smtp_purpose *purpose, struct arena *arena,
                                        struct smtp_trouble *trouble, bool *handshake_failed);
 
+/* Connects, and says nothing yet. NULL: trouble says why. */
+struct smtp_session *smtp_session_connect(const struct smtp_client *client, const struct smtp_host *host,
+                                          struct arena *arena, struct smtp_trouble *trouble);
+
 /* Sends what was written and waits for the next reply, all within the time. False: the connection is of no more use
  * (smtp_session_lost says how). */
 bool smtp_session_receive(struct smtp_session *session, duration limit);

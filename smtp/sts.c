@@ -34,7 +34,7 @@ static bool applies(const struct smtp_client *client, const char *item, const st
     struct error ignored;
 
     return client->config->smtp_mta_sts && !policy->administered &&
-           policy->level >= SMTP_TLS_MAY && policy->level < SMTP_TLS_FINGERPRINT && /* nobody said who the server has to be */
+           policy->level >= SMTP_TLS_MAY && policy->level < SMTP_TLS_DANE && /* nobody said who the server has to be */
            net_endpoint_parse(item, client->default_port, &endpoint, &ignored) && destination_uses_mx(client, &endpoint);
 }
 

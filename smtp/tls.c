@@ -43,6 +43,14 @@ static bool make_contexts(struct smtp_tls *tls, const struct smtp_config *config
     return tls->public_context != NULL;
 }
 
+static bool read_insecure_mx_policy(const char *name, enum smtp_tls_level *level, struct error *error)
+{
+    if (smtp_tls_level_by_name(name, level) &&
+        (*level == SMTP_TLS_MAY || *level == SMTP_TLS_ENCRYPT || *level == SMTP_TLS_DANE))
+        return true;
+    return error_set(error, "invalid smtp_tls_dane_insecure_mx_policy: \"%s\": it is may, encrypt or dane", name);
+}
+
 struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_config *config, bool lmtp,
                               struct error *error)
 {
@@ -51,7 +59,8 @@ struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_co
 
     tls->parameters = mail_tls_parameters(main_cf, error);
     tls->policies = table_list_open(config->tls_policy_maps, error);
-    if (tls->parameters == NULL || tls->policies == NULL || !open_keys(tls, config, lmtp, error))
+    if (tls->parameters == NULL || tls->policies == NULL || !open_keys(tls, config, lmtp, error) ||
+        !read_insecure_mx_policy(config->smtp_tls_dane_insecure_mx_policy, &tls->insecure_mx, error))
         return NULL;
     if (*config->tls_session_cache_database != '\0')
         tls->session_lifetime = config->tls_session_cache_timeout;
@@ -125,7 +134,12 @@ static void fill_match(const struct smtp_session *session, const struct smtp_tls
                        struct tls_match *match)
 {
     *match = (struct tls_match){.by = TLS_MATCH_TRUST};
-    if (policy->level == SMTP_TLS_FINGERPRINT) {
+    if (smtp_tls_level_is_dane(policy->level)) {
+        match->by = TLS_MATCH_DANE;
+        match->names = smtp_tls_policy_names(policy, session->host, arena);
+        match->tlsa = policy->tlsa;
+        match->tlsa_count = policy->tlsa_count;
+    } else if (policy->level == SMTP_TLS_FINGERPRINT) {
         match->by = TLS_MATCH_FINGERPRINT;
         match->fingerprints = smtp_tls_policy_fingerprints(policy, arena);
     } else if (policy->level > SMTP_TLS_FINGERPRINT || policy->source == TLS_POLICY_STS) {
@@ -135,29 +149,26 @@ static void fill_match(const struct smtp_session *session, const struct smtp_tls
     }
 }
 
-static void log_failure(const struct smtp_session *session, enum tls_result result, const struct error *error)
+struct tls_context *smtp_tls_prepare(const struct smtp_session *session, const struct smtp_tls_policy *policy,
+                                     struct arena *arena, struct tls_match *match, struct tls_handshake *handshake)
 {
-    switch (result) {
-    case TLS_TIMEOUT: log_info(NULL, "SSL_connect error to %s: Connection timed out", session->relay); break;
-    case TLS_LOST: log_info(NULL, "SSL_connect error to %s: lost connection", session->relay); break;
-    case TLS_FAILED:
-        log_info(NULL, "SSL_connect error to %s: -1", session->relay);
-        log_warning(NULL, "TLS library problem: %s", error->text);
-        break;
-    default: break;
-    }
-}
+    const struct smtp_config *config = session->client->config;
+    struct smtp_tls *tls = session->client->tls;
+    struct tls_context *context = policy->public_cas && tls->public_context != NULL ? tls->public_context : tls->context;
 
-static void log_success(const struct smtp_session *session, const struct smtp_tls_policy *policy,
-                        const struct tls_peer *peer)
-{
-    if (session->client->config->tls_loglevel < TLS_LOG_SUMMARY)
-        return;
-    if (policy->level >= SMTP_TLS_FINGERPRINT && peer->trust != TLS_VERIFIED && *peer->verify_error != '\0')
-        log_info(NULL, "certificate verification failed for %s: %s", session->relay, peer->verify_error);
-    log_info(NULL, "%s TLS connection established to %s%s%s: %s%s%s", peer->trust_word, session->relay,
-             *peer->server_name != '\0' ? " to " : "", peer->server_name, peer->agreed,
-             *peer->details != '\0' ? " " : "", peer->details);
+    if (config->tls_loglevel >= TLS_LOG_STEPS)
+        log_info(NULL, "setting up TLS connection to %s", session->relay);
+    fill_match(session, policy, arena, match);
+    tls_context_set_credentials(context, key_files_named(tls->keys) ? key_files_current(tls->keys) : NULL);
+    *handshake = (struct tls_handshake){.peer = session->relay,
+                                        .log_level = (int)config->tls_loglevel,
+                                        .deadline = deadline_in(config->starttls_timeout),
+                                        .protocols = policy->protocols,
+                                        .ciphers = policy->ciphers,
+                                        .server_name = smtp_tls_policy_server_name(policy, session->host),
+                                        .match = match,
+                                        .bind = config->sasl_auth_enable};
+    return context;
 }
 
 static void note_failure(struct smtp_session *session, enum tls_result result, const struct error *error)
@@ -171,23 +182,14 @@ static void note_failure(struct smtp_session *session, enum tls_result result, c
 static enum tls_result connect_tls(struct smtp_session *session, const struct smtp_tls_policy *policy,
                                    struct tls_peer *peer, struct arena *arena, struct error *error)
 {
-    const struct smtp_config *config = session->client->config;
     struct smtp_tls *tls = session->client->tls;
-    struct tls_context *context = policy->public_cas && tls->public_context != NULL ? tls->public_context : tls->context;
+    struct tls_context *context;
     struct tls_match match;
+    struct tls_handshake handshake;
     struct text resumable = {0};
-    struct tls_handshake handshake = {.peer = session->relay,
-                                      .log_level = (int)config->tls_loglevel,
-                                      .deadline = deadline_in(config->starttls_timeout),
-                                      .protocols = policy->protocols,
-                                      .ciphers = policy->ciphers,
-                                      .server_name = smtp_tls_policy_server_name(policy, session->host),
-                                      .match = &match,
-                                      .bind = session->client->config->sasl_auth_enable};
     enum tls_result result;
 
-    fill_match(session, policy, arena, &match);
-    tls_context_set_credentials(context, key_files_named(tls->keys) ? key_files_current(tls->keys) : NULL);
+    context = smtp_tls_prepare(session, policy, arena, &match, &handshake);
     if (tls->session_lifetime > 0) {
         session->tls_key = session_key(session, policy, session->arena);
         if (session_cache_find(cache_name(session), session->tls_key, &resumable)) {
@@ -204,27 +206,43 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
     return result;
 }
 
+bool smtp_tls_judge(const struct smtp_tls_policy *policy, struct tls_peer *peer)
+{
+    bool verified = peer->trust == TLS_VERIFIED;
+
+    if (verified && policy->forgeable) { /* it is who it says, but perhaps not who it should be */
+        peer->trust = TLS_TRUSTED;
+        peer->trust_word = "Trusted";
+    }
+    return verified || policy->level < SMTP_TLS_DANE;
+}
+
 static bool begin(struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
                   struct smtp_trouble *trouble)
 {
     struct tls_peer *peer = arena_alloc(session->arena, sizeof *peer);
     struct error error = {.text = ""};
     enum tls_result result = connect_tls(session, policy, peer, arena, &error);
-    bool good = result == TLS_OK && (policy->level < SMTP_TLS_FINGERPRINT || peer->trust == TLS_VERIFIED);
+    bool good;
 
     if (result != TLS_OK) {
         note_failure(session, result, &error);
-        log_failure(session, result, &error);
+        smtp_tls_log_failure(session, result, &error);
         session->dead = true;
         session->tls_failed = true;
         error_set(&trouble->reason, "Cannot start TLS: handshake failure");
         return fail(session, "4.7.5", arena, trouble);
     }
+    good = smtp_tls_judge(policy, peer);
     session->tls = peer;
     /* What was only looked at (MTA-STS, testing) is worth nothing to logins: the name may be an attacker's. */
-    session->security = peer->trust == TLS_VERIFIED && policy->level >= SMTP_TLS_FINGERPRINT ? SESSION_VERIFIED : SESSION_ENCRYPTED;
+    session->security = peer->trust == TLS_VERIFIED && policy->level >= SMTP_TLS_DANE ? SESSION_VERIFIED : SESSION_ENCRYPTED;
     session->binding = mail_tls_binding(peer, session->arena);
-    log_success(session, policy, peer);
+    if (session->client->config->tls_loglevel >= TLS_LOG_SUMMARY) {
+        if (!good)
+            smtp_tls_log_distrust(session, peer);
+        smtp_tls_log_agreed(session, peer);
+    }
     smtp_tls_note_peer(session, policy, peer, good);
     if (good)
         return true;

@@ -13,8 +13,11 @@ enum { ANCHOR_FILE_LIMIT = 1024 * 1024 };
 
 static const char separators[] = ", \t\r\n", match_separators[] = ",: \t\r\n";
 
+#define LEVELS "none, may, encrypt, dane, dane-only, fingerprint, verify or secure"
+
 static const char *const level_names[] = {
     [SMTP_TLS_NONE] = "none",     [SMTP_TLS_MAY] = "may",       [SMTP_TLS_ENCRYPT] = "encrypt",
+    [SMTP_TLS_DANE] = "dane",     [SMTP_TLS_DANE_ONLY] = "dane-only",
     [SMTP_TLS_FINGERPRINT] = "fingerprint", [SMTP_TLS_VERIFY] = "verify", [SMTP_TLS_SECURE] = "secure",
 };
 static const size_t level_count = sizeof level_names / sizeof *level_names;
@@ -34,6 +37,11 @@ bool smtp_tls_level_by_name(const char *name, enum smtp_tls_level *level)
     return false;
 }
 
+bool smtp_tls_level_is_dane(enum smtp_tls_level level)
+{
+    return level == SMTP_TLS_DANE || level == SMTP_TLS_DANE_ONLY;
+}
+
 /* What a policy says, or main.cf where it says nothing. */
 struct draft {
     struct smtp_tls_policy *policy;
@@ -50,7 +58,7 @@ static bool default_level(const struct smtp_config *config, enum smtp_tls_level 
         *level = config->tls_enforce_peername ? SMTP_TLS_VERIFY : SMTP_TLS_ENCRYPT;
     if (*config->tls_security_level == '\0' || smtp_tls_level_by_name(config->tls_security_level, level))
         return true;
-    return error_set(error, "smtp_tls_security_level = %s: it is none, may, encrypt, fingerprint, verify or secure",
+    return error_set(error, "smtp_tls_security_level = %s: it is " LEVELS,
                      config->tls_security_level);
 }
 
@@ -125,7 +133,7 @@ static bool take_entry(struct draft *draft, char *entry, struct arena *arena, st
     char *cursor = entry, *word = string_next_word(&cursor, separators);
 
     if (word == NULL || !smtp_tls_level_by_name(word, &draft->policy->level))
-        return error_set(error, "invalid security level \"%s\": it is none, may, encrypt, fingerprint, verify or secure",
+        return error_set(error, "invalid security level \"%s\": it is " LEVELS,
                          word != NULL ? word : "");
     while ((word = string_next_word_braced(&cursor, separators)) != NULL) { /* braces hold a value with blanks together */
         char *value = strchr(word, '=');
@@ -242,10 +250,38 @@ static bool complete(const struct smtp_client *client, const struct draft *draft
     policy->match = draft->match != NULL ? draft->match : default_match(config, policy->level);
     policy->identity = arena_format(arena, "%s %s %s %s %s %s %s", smtp_tls_level_name(policy->level), protocols,
                                     policy->ciphers, policy->match, policy->server_name, anchors,
-                                    policy->level >= SMTP_TLS_FINGERPRINT ? policy->nexthop : "");
+                                    policy->level >= SMTP_TLS_DANE ? policy->nexthop : "");
     smtp_sts_attributes_apply(&draft->sts, config->tls_enforce_sts_mx_patterns, arena, policy);
     text_free(&ciphers);
     return good;
+}
+
+/* A level that depends on signed answers where there are none. */
+static bool check_dnssec(const struct smtp_client *client, struct smtp_tls_policy *policy, struct error *error)
+{
+    const char *name = smtp_tls_level_name(policy->level);
+
+    if (!smtp_tls_level_is_dane(policy->level) || client->dnssec)
+        return true;
+    if (policy->level == SMTP_TLS_DANE_ONLY)
+        return error_set(error, "%s configured with dnssec lookups disabled: smtp_dns_support_level has to be dnssec", name);
+    log_warning(NULL, "%s: %s configured with dnssec lookups disabled", policy->nexthop, name);
+    policy->level = SMTP_TLS_MAY;
+    return true;
+}
+
+/* What holds for hosts without TLSA records is another level, with ciphers of its own. */
+static bool complete_without_tlsa(const struct smtp_client *client, const struct draft *draft, struct arena *arena,
+                                  struct error *error)
+{
+    struct smtp_tls_policy *policy = arena_alloc(arena, sizeof *policy);
+    struct draft other = *draft;
+
+    *policy = *draft->policy;
+    policy->level = SMTP_TLS_MAY;
+    other.policy = policy;
+    draft->policy->without_tlsa = policy;
+    return complete(client, &other, arena, error);
 }
 
 static void begin_policy(const struct smtp_client *client, const char *item, struct arena *arena,
@@ -277,11 +313,14 @@ bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, st
     struct draft draft = {.policy = policy};
 
     begin_policy(client, item, arena, policy);
-    if (!default_level(config, &policy->level, error) || !read_table(client, item, &draft, arena, error))
+    if (!default_level(config, &policy->level, error) || !read_table(client, item, &draft, arena, error) ||
+        !check_dnssec(client, policy, error))
         return false;
     if (config->tls_wrappermode && policy->level < SMTP_TLS_ENCRYPT)
         return error_set(error, "smtp_tls_wrappermode needs a security level of encrypt or above, not %s",
                          smtp_tls_level_name(policy->level));
+    if (policy->level == SMTP_TLS_DANE && !complete_without_tlsa(client, &draft, arena, error))
+        return false;
     return policy->level == SMTP_TLS_NONE || complete(client, &draft, arena, error);
 }
 

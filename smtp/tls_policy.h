@@ -11,7 +11,9 @@ enum smtp_tls_level {
     SMTP_TLS_NONE,
     SMTP_TLS_MAY,         /* if the server offers it, whoever it is */
     SMTP_TLS_ENCRYPT,     /* or no mail */
-    SMTP_TLS_FINGERPRINT, /* from here on the server has to show who it is */
+    SMTP_TLS_DANE,        /* as TLSA records say, or may; from here on the server has to show who it is */
+    SMTP_TLS_DANE_ONLY,   /* as TLSA records say, or no mail */
+    SMTP_TLS_FINGERPRINT,
     SMTP_TLS_VERIFY,
     SMTP_TLS_SECURE,
 };
@@ -29,6 +31,11 @@ struct smtp_tls_policy {
     bool public_cas;         /* the system's CAs are trusted too */
     bool mx_must_match;      /* only hosts that match mx_patterns may have the mail */
     const struct smtp_tls_policy *sts; /* of the next hop's domain, for hosts without DANE (sts.h); NULL: none */
+    /* DANE (dane.h). For a host: the records, at level dane and dane-only. */
+    const struct tls_tlsa *tlsa;
+    size_t tlsa_count;
+    bool forgeable; /* MX records that were not signed led to the host: a proof of who it is proves nothing more */
+    struct smtp_tls_policy *without_tlsa; /* of a next hop at level dane: for a host without records; else NULL */
     /* For reports (RFC 8460). */
     const char *domain;      /* whose policy it is; nexthop, unless said otherwise */
     enum tls_policy_type source;
@@ -42,6 +49,7 @@ struct smtp_tls_policy {
 /* The word for a level; NULL: there is no such one. */
 const char *smtp_tls_level_name(enum smtp_tls_level level);
 bool smtp_tls_level_by_name(const char *name, enum smtp_tls_level *level);
+bool smtp_tls_level_is_dane(enum smtp_tls_level level);
 
 /* The policy for one item of a next hop, "[mail.example]:submission", as the tables or main.cf say. All text is the
  * arena's. False: see error; mail has to wait until an administrator mends it. */

@@ -44,12 +44,10 @@ bool smtp_reporter_busy(const struct smtp_reporter *reporter)
 const char *smtp_tls_report_domain(const struct smtp_client *client, const char *item, struct arena *arena)
 {
     struct net_endpoint endpoint;
-    struct net_address literal;
     struct error ignored;
 
-    if (client->reporter == NULL || !client->use_dns ||
-        !net_endpoint_parse(item, client->default_port, &endpoint, &ignored) || endpoint.bracketed ||
-        net_address_parse(endpoint.host, &literal))
+    if (client->reporter == NULL || !net_endpoint_parse(item, client->default_port, &endpoint, &ignored) ||
+        !destination_uses_mx(client, &endpoint))
         return NULL;
     return arena_copy(arena, endpoint.host);
 }

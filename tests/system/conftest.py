@@ -19,6 +19,9 @@ instance.expected_errors.append(regex)   for lines with fatal: or panic: that ar
 After each test every instance is stopped: no process of it may be left, no sanitizer may have reported anything,
 and no log line may say fatal: or panic: unless expected.
 
+A file whose tests use the fixture `network` runs in a network of its own, where port 25 and the name server are free
+(harness/network.py, harness/dns_server.py; harness/dane.py has servers with certificates).
+
 Tests marked `peer` describe what Postfix does too: with MTA=postfix in the environment they run against Debian's
 (as root). Tests marked `root` need to be root. POSTERN_BUILD says where the build is (build/test by default).
 KEEP=1 keeps the directories of instances.
@@ -33,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.instance import Instance, MTA, new_directory, remove_directory  # noqa: E402
 from harness.login_server import LoginServer  # noqa: E402
+from harness.network import PrivateNetwork, possible as network_possible  # noqa: E402
 from harness.smtp_sink import SmtpSink  # noqa: E402
 
 
@@ -70,6 +74,15 @@ def instances():
         failures += instance.finish()
         remove_directory(instance.directory)
     assert not failures, "\n".join(failures)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """All tests of a file that uses it run where port 25 and the name server (harness.network.NAME_SERVER) are theirs."""
+    if not network_possible():
+        pytest.skip("no namespaces here")
+    with PrivateNetwork(tmp_path_factory.mktemp("network")) as made:
+        yield made
 
 
 @pytest.fixture

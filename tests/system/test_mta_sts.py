@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.certificates import make_certificate
+from harness.certificates import make_certificate, tlsa_data
 from harness.dns_server import DnsServer
 from harness.instance import new_directory, remove_directory
 from harness.policy_host import PolicyHost, policy
@@ -102,10 +102,12 @@ def world(make_instance, authority, certificates, tmp_path):
 # ---- enforce ----
 
 def test_enforced(world):
+    asked = []
+    world.sink.tls.sni_callback = lambda connection, name, context: asked.append(name)
     world.start()
     assert world.send()[1] == "sent"
-    assert world.sink.messages[0].encrypted
-    world.mta.wait_log(rf"Verified TLS connection established to {MX}\[127.0.0.1\]:\d+ to {MX}: ")
+    assert world.sink.messages[0].encrypted and asked == [MX]
+    world.mta.wait_log(rf"Verified TLS connection established to {MX}\[127.0.0.1\]:\d+: ")
     assert world.host.requests == [DOMAIN]
 
 
@@ -181,6 +183,28 @@ def test_what_has_waited_does_not_go_in_the_clear(world):
     assert not world.sink.messages
 
 
+# ---- and DANE ----
+
+@pytest.mark.parametrize("good", [True, False])
+def test_where_dane_finds_nothing(world, certificates, good):
+    if not good:
+        world.sink.tls = context_of(certificates["nobody"])
+    world.start(smtp_tls_security_level="dane", smtp_dns_support_level="dnssec")
+    assert world.send()[1] == ("sent" if good else "deferred")
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_dane_goes_first(world, certificates, good):
+    """RFC 8461 section 2: a failure of DANE is not mended by MTA-STS, and its success needs no CA."""
+    world.dns.signed = (".example",)
+    record = tlsa_data(certificates["nobody"]) if good else "3 1 1 " + "00" * 32
+    world.dns.zone[f"_{world.sink.port}._tcp.{MX}"] = {"TLSA": [record]}
+    if good:
+        world.sink.tls = context_of(certificates["nobody"])
+    world.start(smtp_tls_security_level="dane", smtp_dns_support_level="dnssec")
+    assert world.send()[1] == ("sent" if good else "deferred")
+
+
 # ---- testing, none ----
 
 @pytest.mark.parametrize("trouble", ["nothing", "certificate", "mx", "clear"])
@@ -193,7 +217,7 @@ def test_testing_delivers_all_the_same(world, certificates, trouble):
     world.start()
     assert world.send()[1] == "sent"
     if trouble != "clear":
-        word = "Trusted" if trouble == "certificate" else "Verified"
+        word = "Untrusted" if trouble == "certificate" else "Verified"
         world.mta.wait_log(rf"{word} TLS connection established to {MX}\[127.0.0.1\]")
 
 

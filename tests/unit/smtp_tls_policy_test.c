@@ -200,6 +200,25 @@ static void identities_tell_policies_apart(void **state)
     assert_string_not_equal(first, fixture->policy.identity);
 }
 
+static void dane_needs_signed_answers(void **state)
+{
+    struct fixture *fixture = *state;
+
+    use_table(fixture, "inline:{ {one = dane} {two = dane-only} {three = dane match=x} {four = dane tafile=x} "
+                       "{five = dane ciphers=high} }");
+    assert_string_equal(level_of(fixture, "one"), "may");
+    assert_string_equal(level_of(fixture, "two"), "error");
+    fixture->client.dnssec = true;
+    assert_string_equal(level_of(fixture, "one"), "dane");
+    assert_int_equal(fixture->policy.without_tlsa->level, SMTP_TLS_MAY);
+    assert_string_not_equal(fixture->policy.without_tlsa->identity, fixture->policy.identity);
+    assert_string_equal(level_of(fixture, "two"), "dane-only");
+    assert_null(fixture->policy.without_tlsa);
+    assert_string_equal(level_of(fixture, "three"), "error");
+    assert_string_equal(level_of(fixture, "four"), "error");
+    assert_string_equal(level_of(fixture, "five"), "dane");
+}
+
 static void wrapper_mode_is_encrypted(void **state)
 {
     struct fixture *fixture = *state;
@@ -220,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(sts_attributes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(fingerprints_keep_their_colons, set_up, tear_down),
         cmocka_unit_test_setup_teardown(identities_tell_policies_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dane_needs_signed_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(wrapper_mode_is_encrypted, set_up, tear_down),
     };
 

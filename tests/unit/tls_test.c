@@ -295,7 +295,8 @@ static void by_name(void **state)
     match(both, &(struct tls_match){.by = TLS_MATCH_NAMES, .names = good}, TLS_VERIFIED, "mail.example.com");
     match(both, &(struct tls_match){.by = TLS_MATCH_NAMES, .names = wild}, TLS_VERIFIED, "*.wild.example.com");
     match(both, &(struct tls_match){.by = TLS_MATCH_NAMES, .names = below}, TLS_VERIFIED, "mail.example.com");
-    match(both, &(struct tls_match){.by = TLS_MATCH_NAMES, .names = common}, TLS_TRUSTED, ""); /* it has DNS names */
+    match(both, &(struct tls_match){.by = TLS_MATCH_NAMES, .names = common}, TLS_UNTRUSTED, ""); /* it has DNS names */
+    assert_string_equal(both->client_side.peer.verify_error, "hostname mismatch");
     tls_context_free(both->server.context);
     both->server.context = context_of(both, true, &both->client); /* this one has none */
     match(both, &(struct tls_match){.by = TLS_MATCH_NAMES, .names = (const char *const[]){"client.example", NULL}},
@@ -314,7 +315,7 @@ static void by_fingerprint(void **state)
     const struct tls_match wanted = {.by = TLS_MATCH_FINGERPRINT, .fingerprints = fingerprints};
     char *certificate, *key;
 
-    match(both, &wanted, TLS_TRUSTED, "");
+    match(both, &wanted, TLS_UNTRUSTED, "");
     certificate = memory_copy_string(both->client_side.peer.certificate_fingerprint);
     key = memory_copy_string(both->client_side.peer.key_fingerprint);
     ascii_lower_string(key);
@@ -351,6 +352,7 @@ static void by_dane(void **state)
     both->client_side.handshake.server_name = "mail.example.com";
     records[0] = record_of(&both->leaf, 3, 1, 1, digest);
     match(both, &wanted, TLS_VERIFIED, "TLSA"); /* usage 3 looks at no name */
+    assert_true(string_starts(both->client_side.peer.proof, "Matched DANE EE certificate at depth 0: 3 1 1 "));
     records[0] = record_of(&both->leaf, 3, 0, 2, digest);
     match(both, &wanted, TLS_VERIFIED, "TLSA");
     records[0] = record_of(&both->other, 3, 1, 1, digest);
@@ -361,9 +363,12 @@ static void by_dane(void **state)
     with_issuer = credentials_of(&both->leaf, &both->ca);
     tls_context_set_credentials(both->server.context, with_issuer);
     tls_credentials_free(with_issuer);
-    match(both, &wanted, TLS_TRUSTED, "");
+    match(both, &wanted, TLS_UNTRUSTED, "");
+    assert_string_equal(both->client_side.peer.verify_error, "hostname mismatch");
     wanted.names = names;
     match(both, &wanted, TLS_VERIFIED, "mail.example.com");
+    assert_string_equal(both->client_side.peer.matched_name, "mail.example.com");
+    assert_true(string_starts(both->client_side.peer.proof, "Matched DANE TA certificate at depth 1: 2 0 1 "));
     records[1] = record_of(&both->leaf, 3, 1, 1, digest_2);
     wanted.tlsa_count = 2;
     match(both, &wanted, TLS_VERIFIED, "TLSA");

@@ -214,8 +214,8 @@ static void log_write(enum log_level level, const struct log_context *context, c
     make_line(line, level, context != NULL ? context->identity : NULL, format, arguments);
     if (state.sink != NULL)
         state.sink(level, line->bytes + line->words_end);
-    if (state.target == LOG_TARGET_STDERR || state.also_stderr)
-        fprintf(stderr, "%s%s%s\n", state.stderr_tag, *state.stderr_tag != '\0' ? ": " : "",
+    if (state.target == LOG_TARGET_STDERR || state.target == LOG_TARGET_STDOUT || state.also_stderr)
+        fprintf(state.target == LOG_TARGET_STDOUT ? stdout : stderr, "%s%s%s\n", state.stderr_tag, *state.stderr_tag != '\0' ? ": " : "",
                 line->bytes + line->text_at);
     if (state.target == LOG_TARGET_SYSLOG)
         syslog(level_priorities[level] | state.facility, "%s", line->bytes + line->text_at);

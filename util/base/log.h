@@ -19,6 +19,7 @@ struct log_context {
 
 enum log_target {
     LOG_TARGET_STDERR, /* `program: text`, as commands write */
+    LOG_TARGET_STDOUT, /* the same, of commands whose lines are what was asked for */
     LOG_TARGET_SYSLOG,
     LOG_TARGET_SOCKET, /* postlogd's datagram socket (contracts 3.8) */
 };

@@ -277,13 +277,15 @@ enum dns_status dns_lookup(struct dns *dns, const char *name, enum dns_type type
     char *plain = arena_copy(arena, name);
     size_t length = strlen(plain);
     enum dns_status status = DNS_INVALID;
+    bool authentic = true; /* all the way */
 
     *answer = (struct dns_answer){0};
     if (length > 0 && plain[length - 1] == '.')
         plain[--length] = '\0';
     ascii_lower_string(plain);
-    for (int step = 0; step < ALIAS_STEPS && length > 0 && length <= NET_HOST_LIMIT; step++) {
+    for (int step = 0; step < ALIAS_STEPS && *name != '\0' && length <= NET_HOST_LIMIT; step++) {
         status = lookup_once(dns, plain, type, deadline, arena, answer);
+        answer->authentic = authentic = authentic && answer->authentic;
         if (status != DNS_NO_DATA || answer->last_alias == NULL)
             break;
         plain = arena_copy(arena, answer->last_alias);
@@ -293,19 +295,30 @@ enum dns_status dns_lookup(struct dns *dns, const char *name, enum dns_type type
     return status;
 }
 
+static const struct {
+    enum dns_type type;
+    const char *name;
+} type_names[] = {
+    {DNS_A, "A"},     {DNS_NS, "NS"},   {DNS_CNAME, "CNAME"}, {DNS_SOA, "SOA"}, {DNS_PTR, "PTR"},
+    {DNS_MX, "MX"},   {DNS_TXT, "TXT"}, {DNS_AAAA, "AAAA"},   {DNS_SRV, "SRV"}, {DNS_TLSA, "TLSA"},
+};
+static const size_t type_count = sizeof type_names / sizeof *type_names;
+
 const char *dns_type_name(enum dns_type type, char buffer[16])
 {
-    static const struct {
-        enum dns_type type;
-        const char *name;
-    } names[] = {
-        {DNS_A, "A"},     {DNS_NS, "NS"},   {DNS_CNAME, "CNAME"}, {DNS_SOA, "SOA"}, {DNS_PTR, "PTR"},
-        {DNS_MX, "MX"},   {DNS_TXT, "TXT"}, {DNS_AAAA, "AAAA"},   {DNS_SRV, "SRV"}, {DNS_TLSA, "TLSA"},
-    };
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].type == type)
-            return names[i].name;
+    for (size_t i = 0; i < type_count; i++)
+        if (type_names[i].type == type)
+            return type_names[i].name;
     snprintf(buffer, 16, "TYPE%u", (unsigned)type & 0xffff);
     return buffer;
+}
+
+bool dns_type_by_name(const char *name, enum dns_type *type)
+{
+    for (size_t i = 0; i < type_count; i++)
+        if (string_equal_ignore_case(type_names[i].name, name)) {
+            *type = type_names[i].type;
+            return true;
+        }
+    return false;
 }

@@ -78,6 +78,7 @@ enum dns_status dns_lookup(struct dns *dns, const char *name, enum dns_type type
                            struct arena *arena, struct dns_answer *answer, struct error *error);
 
 const char *dns_type_name(enum dns_type type, char buffer[16]);
+bool dns_type_by_name(const char *name, enum dns_type *type); /* any case; false: there is no such one here */
 /* The name to ask for the PTR of an address: "1.2.0.192.in-addr.arpa". Also as the start of a DNS list's question:
  * with suffix "zen.example" it gives "1.2.0.192.zen.example". */
 const char *dns_reverse_name(const struct net_address *address, const char *suffix, struct arena *arena);

@@ -61,6 +61,10 @@ void tls_context_free(struct tls_context *context); /* NULL is fine; connections
 /* Which keys and certificates this side shows; from the next handshake on. The context keeps a reference. NULL: none. */
 void tls_context_set_credentials(struct tls_context *context, struct tls_credentials *credentials);
 
+/* Whether a client of this context can use the record: as tls_tlsa_usable, with a digest of dane_digests, and data that can
+ * be read. */
+bool tls_context_takes_tlsa(const struct tls_context *context, const struct tls_tlsa *record);
+
 /* OpenSSL as such, once a process, before the first context: tls_config_file and tls_config_name. "default": OpenSSL's
  * own file; "none": no file. */
 bool tls_library_start(const char *config_file, const char *config_name, struct error *error);
@@ -94,6 +98,7 @@ struct tls_handshake {
     struct tls_protocols protocols;
     const char *ciphers; /* other ones than the context's; NULL: those */
     bool bind;           /* peer.end_point and peer.exporter are wanted */
+    bool keep_chain;     /* peer.chain is wanted */
 
     /* Server. */
     enum tls_ask ask;    /* for a client certificate */
@@ -124,7 +129,7 @@ enum tls_result {
 enum tls_trust {
     TLS_ANONYMOUS, /* the peer showed no certificate */
     TLS_UNTRUSTED,
-    TLS_TRUSTED,  /* by a CA that we trust; nobody looked at names */
+    TLS_TRUSTED,  /* by a CA that we trust; nobody asked for a name */
     TLS_VERIFIED, /* it is who handshake.match asked for */
 };
 
@@ -133,12 +138,20 @@ enum tls_verify_reason { TLS_REASON_OTHER, TLS_REASON_SELF_SIGNED, TLS_REASON_UN
 
 enum { TLS_BINDING_SIZE = 64, TLS_EXPORTER_SIZE = 32 };
 
+/* One certificate of the chain that a peer sent. */
+struct tls_certificate {
+    const char *subject, *issuer, *fingerprint, *key_fingerprint;
+    const char *pem;
+};
+
 /* What was agreed. Strings belong to the arena that was given; "" where there is nothing to say. */
 struct tls_peer {
     enum tls_trust trust;
     const char *trust_word; /* "Anonymous", "Untrusted", "Trusted", "Verified" */
     const char *verify_error; /* why not trusted: "self-signed certificate"; "" when it is */
+    int verify_code;          /* OpenSSL's number for it */
     enum tls_verify_reason verify_reason;
+    const char *unknown_issuer; /* of the chain's end: "/CN=authority" */
     const char *protocol;   /* "TLSv1.3" */
     const char *cipher;     /* "TLS_AES_256_GCM_SHA384" */
     int cipher_bits;        /* secret bits used, of algorithm_bits */
@@ -158,7 +171,14 @@ struct tls_peer {
     unsigned char exporter[TLS_EXPORTER_SIZE]; /* "tls-exporter", RFC 9266 */
     size_t exporter_length;
     const char *matched;     /* client: the name or record that made it verified */
+    const char *matched_name; /* the name, if one was asked for; "" */
+    const char *proof;       /* "Matched DANE EE certificate at depth 0: 3 1 1 AB..", "Matched trust anchor at depth 1"; "" */
+    const struct tls_certificate *chain; /* with handshake.keep_chain */
+    size_t chain_length;
 };
+
+/* Logs who the peer is, and what shows it. */
+void tls_log_peer(const char *name, const struct tls_peer *peer);
 
 /* Both: the connection's end of the handshake that was begun with STARTTLS, or with the connection itself. The
  * peer's chain and the handshake's memory are given back; what stays is what the cipher needs. */

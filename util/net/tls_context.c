@@ -265,24 +265,34 @@ static void set_sessions(struct tls_context *context, const struct tls_settings 
 
 /* ---- DANE ---- */
 
+static const struct {
+    const char *name, *numbered;
+    uint8_t matching_type;
+} dane_digests[] = {{"sha256", "sha256=1", 1}, {"sha512", "sha512=2", 2}};
+static const size_t dane_digest_count = sizeof dane_digests / sizeof *dane_digests;
+
+static bool add_dane_digest(SSL_CTX *ssl, const char *word, uint8_t rank)
+{
+    for (size_t i = 0; i < dane_digest_count; i++)
+        if (string_equal_ignore_case(word, dane_digests[i].name) || string_equal_ignore_case(word, dane_digests[i].numbered))
+            return SSL_CTX_dane_mtype_set(ssl, EVP_get_digestbyname(dane_digests[i].name), dane_digests[i].matching_type,
+                                          rank) > 0;
+    log_warning(NULL, "tls_dane_digests: ignoring \"%s\": there are sha256 (or sha256=1) and sha512 (or sha512=2)", word);
+    return true;
+}
+
 /* The matching types of TLSA records, the strongest first (RFC 7671 section 9); one that is not named is not used. */
 static bool set_dane(SSL_CTX *ssl, const char *digests, struct error *error)
 {
-    static const struct {
-        const char *name;
-        uint8_t matching_type;
-    } types[] = {{"sha256", 1}, {"sha512", 2}};
     uint8_t rank = 200;
     char *copy, *cursor, *word;
     bool good = SSL_CTX_dane_enable(ssl) > 0;
 
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        SSL_CTX_dane_mtype_set(ssl, NULL, types[i].matching_type, 0);
+    for (size_t i = 0; i < dane_digest_count; i++)
+        SSL_CTX_dane_mtype_set(ssl, NULL, dane_digests[i].matching_type, 0);
     copy = cursor = memory_copy_string(digests);
     while ((word = string_next_word(&cursor, " \t\r\n,:")) != NULL)
-        for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-            if (string_equal_ignore_case(word, types[i].name))
-                good = SSL_CTX_dane_mtype_set(ssl, EVP_get_digestbyname(word), types[i].matching_type, rank--) > 0 && good;
+        good = add_dane_digest(ssl, word, rank--) && good;
     free(copy);
     return good || tls_error_take(error, "DANE");
 }

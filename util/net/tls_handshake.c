@@ -92,6 +92,8 @@ static bool prepare_client(struct tls *tls, struct error *error)
     const struct tls_handshake *handshake = tls->handshake;
 
     SSL_set_connect_state(tls->ssl);
+    if (handshake->server_name != NULL && tls->log_level >= TLS_LOG_STEPS)
+        log_info(NULL, "%s: SNI hostname: %s", tls->peer, handshake->server_name);
     if (handshake->server_name != NULL && SSL_set_tlsext_host_name(tls->ssl, handshake->server_name) != 1)
         return tls_error_take(error, "server name");
     if (tls->context->credentials != NULL && !tls_credentials_use(tls->context->credentials, tls->ssl, error))

@@ -35,3 +35,15 @@ bool tls_tlsa_usable(const struct tls_tlsa *record)
            record->matching_type < sizeof lengths / sizeof *lengths && record->length > 0 &&
            (lengths[record->matching_type] == 0 || record->length == lengths[record->matching_type]);
 }
+
+const char *tls_tlsa_print(const struct tls_tlsa *record, struct arena *arena)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *hex = arena_alloc(arena, record->length * 2 + 1);
+
+    for (size_t i = 0; i < record->length; i++) {
+        hex[2 * i] = digits[record->data[i] >> 4];
+        hex[2 * i + 1] = digits[record->data[i] & 15];
+    }
+    return arena_format(arena, "%d %d %d %s", record->usage, record->selector, record->matching_type, hex);
+}

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/base/arena.h"
 #include "util/base/error.h"
 
 /* One TLSA record (RFC 6698 section 2.1). */
@@ -41,5 +42,8 @@ bool tls_match_name(const char *presented, const char *wanted, bool many_labels)
 /* Whether a TLSA record can be used at all: RFC 7672 section 3.1.3 (usage 2 and 3, known selector and matching type,
  * a digest of the right length). */
 bool tls_tlsa_usable(const struct tls_tlsa *record);
+
+/* "3 1 1 ABCDEF". */
+const char *tls_tlsa_print(const struct tls_tlsa *record, struct arena *arena);
 
 #endif

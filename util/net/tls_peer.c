@@ -1,5 +1,6 @@
 /* What a handshake agreed on, in Postfix's words. */
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,22 +67,73 @@ static const char *fingerprint(const struct tls_context *context, unsigned char 
     return copy;
 }
 
-static void describe_certificate(const struct tls *tls, X509 *certificate, struct arena *arena, struct tls_peer *peer)
+static const char *certificate_fingerprint(const struct tls_context *context, X509 *certificate, struct arena *arena)
 {
     unsigned char *bytes = NULL;
-    int length;
+    int length = i2d_X509(certificate, &bytes);
 
+    return fingerprint(context, bytes, length, arena);
+}
+
+static const char *key_fingerprint(const struct tls_context *context, X509 *certificate, struct arena *arena)
+{
+    unsigned char *bytes = NULL;
+    int length = context->legacy_key_fingerprints ? i2d_PublicKey(X509_get0_pubkey(certificate), &bytes)
+                                                  : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
+
+    return fingerprint(context, bytes, length, arena);
+}
+
+static void describe_certificate(const struct tls *tls, X509 *certificate, struct arena *arena, struct tls_peer *peer)
+{
     peer->certificate = true;
     peer->subject = whole_name(X509_get_subject_name(certificate), arena);
     peer->subject_cn = common_name(X509_get_subject_name(certificate), arena);
     describe_issuer(certificate, arena, peer);
-    length = i2d_X509(certificate, &bytes);
-    peer->certificate_fingerprint = fingerprint(tls->context, bytes, length, arena);
-    bytes = NULL;
-    length = tls->context->legacy_key_fingerprints
-                 ? i2d_PublicKey(X509_get0_pubkey(certificate), &bytes)
-                 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
-    peer->key_fingerprint = fingerprint(tls->context, bytes, length, arena);
+    peer->certificate_fingerprint = certificate_fingerprint(tls->context, certificate, arena);
+    peer->key_fingerprint = key_fingerprint(tls->context, certificate, arena);
+}
+
+/* ---- the chain ---- */
+
+static const char *pem_text(X509 *certificate, struct arena *arena)
+{
+    BIO *memory = BIO_new(BIO_s_mem());
+    const char *copy = "";
+    char *bytes;
+
+    if (memory != NULL && PEM_write_bio_X509(memory, certificate) == 1) {
+        long length = BIO_get_mem_data(memory, &bytes);
+
+        copy = arena_copy_bytes(arena, bytes, (size_t)length);
+    }
+    BIO_free(memory);
+    return copy;
+}
+
+static void describe_chain(const struct tls *tls, struct arena *arena, struct tls_peer *peer)
+{
+    const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(tls->ssl);
+    int count = chain != NULL ? sk_X509_num(chain) : 0;
+    struct tls_certificate *certificates = arena_alloc(arena, (size_t)(count + 1) * sizeof *certificates);
+
+    if (count > 0)
+        peer->unknown_issuer = whole_name(X509_get_issuer_name(sk_X509_value(chain, count - 1)), arena);
+    if (!tls->handshake->keep_chain)
+        return;
+    for (int i = 0; i < count; i++) {
+        X509 *certificate = sk_X509_value(chain, i);
+
+        certificates[i] = (struct tls_certificate){
+            .subject = whole_name(X509_get_subject_name(certificate), arena),
+            .issuer = whole_name(X509_get_issuer_name(certificate), arena),
+            .fingerprint = certificate_fingerprint(tls->context, certificate, arena),
+            .key_fingerprint = key_fingerprint(tls->context, certificate, arena),
+            .pem = pem_text(certificate, arena),
+        };
+    }
+    peer->chain = certificates;
+    peer->chain_length = (size_t)count;
 }
 
 /* ---- key exchange and signatures: TLS 1.3 only, where the cipher's name does not say them ---- */
@@ -152,6 +204,8 @@ static const char *details(const struct tls *tls, X509 *certificate, struct aren
     append_exchange(tls, &text);
     SSL_get_signature_type_nid(tls->ssl, &own_type);
     SSL_get_signature_nid(tls->ssl, &own_digest);
+    if (!server && own_digest == NID_undef)
+        own = NULL; /* the server asked for none */
     SSL_get_peer_signature_type_nid(tls->ssl, &type);
     SSL_get_peer_signature_nid(tls->ssl, &digest);
     append_signature(&text, "server", server ? own : theirs, server ? own_type : type, server ? own_digest : digest);
@@ -169,7 +223,8 @@ void tls_peer_describe(struct tls *tls, struct arena *arena, struct tls_peer *pe
     const char *name = tls->context->server ? (tls->name_served ? tls->asked_name : NULL) : tls->handshake->server_name;
 
     *peer = (struct tls_peer){.verify_error = "", .subject = "", .issuer = "", .subject_cn = "", .issuer_cn = "",
-                              .certificate_fingerprint = "", .key_fingerprint = "", .matched = ""};
+                              .certificate_fingerprint = "", .key_fingerprint = "", .matched = "", .matched_name = "",
+                              .proof = "", .unknown_issuer = ""};
     peer->protocol = SSL_get_version(tls->ssl);
     peer->cipher = SSL_CIPHER_get_name(cipher);
     peer->cipher_bits = SSL_CIPHER_get_bits(cipher, &peer->algorithm_bits);
@@ -181,6 +236,8 @@ void tls_peer_describe(struct tls *tls, struct arena *arena, struct tls_peer *pe
     peer->server_name = name != NULL ? arena_copy(arena, name) : "";
     if (certificate != NULL)
         describe_certificate(tls, certificate, arena, peer);
+    if (!tls->context->server)
+        describe_chain(tls, arena, peer);
     if (tls->handshake->bind)
         tls_bind(tls, peer);
     tls_verify_end(tls, arena, peer);

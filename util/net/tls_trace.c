@@ -75,6 +75,17 @@ void tls_trace_certificate(const struct tls *tls, const X509_STORE_CTX *verifica
     OPENSSL_free(name);
 }
 
+void tls_log_peer(const char *name, const struct tls_peer *peer)
+{
+    if (*peer->matched_name != '\0')
+        log_info(NULL, "%s: matched peername: %s", name, peer->matched_name);
+    if (*peer->proof != '\0')
+        log_info(NULL, "%s: %s", name, peer->proof);
+    if (peer->certificate)
+        log_info(NULL, "%s: subject_CN=%s, issuer_CN=%s, fingerprint=%s, pkey_fingerprint=%s", name, peer->subject_cn,
+                 peer->issuer_cn, peer->certificate_fingerprint, peer->key_fingerprint);
+}
+
 void tls_trace_peer(const struct tls *tls, const struct tls_peer *peer)
 {
     if (tls->log_level < TLS_LOG_STEPS)
@@ -83,6 +94,10 @@ void tls_trace_peer(const struct tls *tls, const struct tls_peer *peer)
         log_info(NULL, "%s: Reusing old session%s", tls->peer, tls->by_ticket ? " (RFC 5077 session ticket)" : "");
     if (!peer->certificate)
         return;
+    if (!tls->context->server) {
+        tls_log_peer(tls->peer, peer);
+        return;
+    }
     log_info(NULL, "subject=%s", peer->subject);
     log_info(NULL, "issuer=%s", peer->issuer);
     log_info(NULL, "%s: subject_CN=%s, issuer=%s, fingerprint=%s, pkey_fingerprint=%s", tls->peer, peer->subject_cn,

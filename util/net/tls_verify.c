@@ -26,18 +26,31 @@ static bool enable_dane(struct tls *tls, struct error *error)
     return true;
 }
 
+static bool add_record(SSL *ssl, const struct tls_tlsa *record)
+{
+    bool added = tls_tlsa_usable(record) && SSL_dane_tlsa_add(ssl, record->usage, record->selector, record->matching_type,
+                                                              record->data, record->length) > 0;
+
+    ERR_clear_error();
+    return added;
+}
+
+bool tls_context_takes_tlsa(const struct tls_context *context, const struct tls_tlsa *record)
+{
+    SSL *ssl = SSL_new(context->ssl);
+    bool taken = ssl != NULL && SSL_dane_enable(ssl, NULL) > 0 && add_record(ssl, record);
+
+    SSL_free(ssl);
+    ERR_clear_error();
+    return taken;
+}
+
 static bool add_tlsa(struct tls *tls, const struct tls_match *match, struct error *error)
 {
     size_t usable = 0;
 
-    for (size_t i = 0; i < match->tlsa_count; i++) {
-        const struct tls_tlsa *record = &match->tlsa[i];
-
-        if (tls_tlsa_usable(record) && SSL_dane_tlsa_add(tls->ssl, record->usage, record->selector, record->matching_type,
-                                                         record->data, record->length) > 0)
-            usable++;
-    }
-    ERR_clear_error();
+    for (size_t i = 0; i < match->tlsa_count; i++)
+        usable += add_record(tls->ssl, &match->tlsa[i]);
     return usable > 0 || error_set(error, "no usable TLSA records");
 }
 
@@ -165,7 +178,44 @@ static bool by_end_entity(const struct tls *tls)
     return SSL_get0_dane_tlsa(tls->ssl, &usage, NULL, NULL, NULL, NULL) >= 0 && usage == 3;
 }
 
-static const char *matched(const struct tls *tls, struct arena *arena, const struct tls_peer *peer)
+/* The certificate or its key is what the record says. */
+static bool is_named_by(X509 *certificate, const struct tls_tlsa *record)
+{
+    static const char *const digests[] = {NULL, "sha256", "sha512"};
+    unsigned char *bytes = NULL, digest[EVP_MAX_MD_SIZE];
+    int length = record->selector == 0 ? i2d_X509(certificate, &bytes)
+                                       : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
+    const char *name = digests[record->matching_type];
+    unsigned digest_length = 0;
+    bool same = false;
+
+    if (length > 0 && name == NULL)
+        same = record->length == (size_t)length && memcmp(record->data, bytes, record->length) == 0;
+    else if (length > 0 && EVP_Digest(bytes, (size_t)length, digest, &digest_length, EVP_get_digestbyname(name), NULL) == 1)
+        same = record->length == digest_length && memcmp(record->data, digest, digest_length) == 0;
+    OPENSSL_free(bytes);
+    return same;
+}
+
+/* A session was found good by its records, or it would not be trusted. But a chain that is good for one of usage 2 says
+ * nothing yet of the name: whose session it is has to be seen again. */
+static bool resumed_by_end_entity(const struct tls *tls)
+{
+    const struct tls_match *match = tls->handshake->match;
+    X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
+
+    for (size_t i = 0; i < match->tlsa_count; i++)
+        if (match->tlsa[i].usage == 3 && tls_tlsa_usable(&match->tlsa[i]) && is_named_by(certificate, &match->tlsa[i]))
+            return true;
+    return false;
+}
+
+static const char *name_of(const struct tls *tls, struct arena *arena, const struct tls_peer *peer)
+{
+    return matching_name(SSL_get0_peer_certificate(tls->ssl), tls->handshake->match, arena, peer->subject_cn);
+}
+
+static const char *matched(const struct tls *tls, struct arena *arena, struct tls_peer *peer)
 {
     const struct tls_match *match = tls->handshake->match;
     bool trusted = peer->trust == TLS_TRUSTED;
@@ -173,14 +223,47 @@ static const char *matched(const struct tls *tls, struct arena *arena, const str
     switch (match->by) {
     case TLS_MATCH_FINGERPRINT: return matching_fingerprint(match, peer);
     case TLS_MATCH_DANE:
-        if (trusted && (peer->resumed || by_end_entity(tls)))
+        if (trusted && (peer->resumed ? resumed_by_end_entity(tls) : by_end_entity(tls)))
             return "TLSA";
         break;
     case TLS_MATCH_NAMES: break;
     default: return "";
     }
-    return trusted ? matching_name(SSL_get0_peer_certificate(tls->ssl), match, arena, peer->subject_cn) : "";
+    if (trusted)
+        peer->matched_name = name_of(tls, arena, peer);
+    return peer->matched_name;
 }
+
+static const char *without_colons(const char *fingerprint, struct arena *arena)
+{
+    char *plain = arena_copy(arena, fingerprint), *end = plain;
+
+    for (const char *c = fingerprint; *c != '\0'; c++)
+        if (*c != ':')
+            *end++ = *c;
+    *end = '\0';
+    return plain;
+}
+
+/* What shows that it is who it says, as Postfix words it. A resumed session brings no certificate along. */
+static const char *proof(const struct tls *tls, const char *found, struct arena *arena)
+{
+    const struct tls_match *match = tls->handshake->match;
+    struct tls_tlsa record;
+    int depth;
+
+    if (match->by == TLS_MATCH_FINGERPRINT)
+        return arena_format(arena, "Matched fingerprint: %s", without_colons(found, arena));
+    depth = SSL_get0_dane_tlsa(tls->ssl, &record.usage, &record.selector, &record.matching_type, &record.data, &record.length);
+    if (depth < 0)
+        return "";
+    if (match->by != TLS_MATCH_DANE)
+        return arena_format(arena, "Matched trust anchor at depth %d", depth);
+    return arena_format(arena, "Matched DANE %s certificate at depth %d: %s", record.usage == 3 ? "EE" : "TA", depth,
+                        tls_tlsa_print(&record, arena));
+}
+
+/* ---- afterwards: trust ---- */
 
 static enum tls_verify_reason reason_of(long status)
 {
@@ -197,19 +280,34 @@ static enum tls_verify_reason reason_of(long status)
     }
 }
 
+static void distrust(struct tls_peer *peer, long status)
+{
+    peer->trust = TLS_UNTRUSTED;
+    peer->verify_code = (int)status;
+    peer->verify_reason = reason_of(status);
+    peer->verify_error = X509_verify_cert_error_string(status);
+}
+
 void tls_verify_end(struct tls *tls, struct arena *arena, struct tls_peer *peer)
 {
+    const struct tls_match *match = tls->handshake->match;
     long status = SSL_get_verify_result(tls->ssl);
 
-    peer->trust = !peer->certificate ? TLS_ANONYMOUS : status == X509_V_OK ? TLS_TRUSTED : TLS_UNTRUSTED;
-    if (peer->trust == TLS_UNTRUSTED)
-        peer->verify_error = X509_verify_cert_error_string(status);
-    peer->verify_reason = reason_of(status);
-    if (tls->context->server || tls->handshake->match == NULL || !peer->certificate)
+    peer->trust = peer->certificate ? TLS_TRUSTED : TLS_ANONYMOUS;
+    if (peer->certificate && status != X509_V_OK)
+        distrust(peer, status);
+    if (tls->context->server || match == NULL || !peer->certificate)
         return;
     peer->matched = matched(tls, arena, peer);
-    if (*peer->matched != '\0')
+    if (*peer->matched != '\0') {
         peer->trust = TLS_VERIFIED;
-    else if (peer->trust == TLS_TRUSTED && tls->handshake->match->by != TLS_MATCH_TRUST)
-        peer->verify_reason = TLS_REASON_NAME;
+        peer->proof = proof(tls, peer->matched, arena);
+    } else if (match->by == TLS_MATCH_FINGERPRINT) {
+        distrust(peer, X509_V_ERR_DANE_NO_MATCH);
+    } else if (peer->trust == TLS_TRUSTED && match->by != TLS_MATCH_TRUST) {
+        distrust(peer, X509_V_ERR_HOSTNAME_MISMATCH);
+    } else if (match->by == TLS_MATCH_NAMES && status == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN &&
+               *name_of(tls, arena, peer) == '\0') {
+        distrust(peer, X509_V_ERR_HOSTNAME_MISMATCH); /* to trust that CA would not help */
+    }
 }

@@ -1,4 +1,5 @@
 """Keys and certificates for tests, made by openssl."""
+import base64
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,33 @@ def new_key(path, kind):
     else:
         openssl("genpkey", "-algorithm", kind, "-out", path)
     path.chmod(0o600)
+
+
+def tlsa_data(certificate, usage=3, selector=1, matching=1):
+    """The TLSA record for a certificate, as text."""
+    if matching == 0:
+        form = ["x509"] if selector == 0 else ["x509", "-pubkey", "-noout"]
+        text = openssl(*form[:1], "-in", certificate.certificate, *form[1:])
+        data = "".join(line for line in text.splitlines() if "-----" not in line)
+        return f"{usage} {selector} 0 {base64.b64decode(data).hex()}"
+    digest = {1: "sha256", 2: "sha512"}[matching]
+    printed = certificate.key_fingerprint(digest) if selector else certificate.fingerprint(digest)
+    return f"{usage} {selector} {matching} {printed.replace(':', '').lower()}"
+
+
+def make_expired(directory, name, key, extensions=""):
+    """A self-signed certificate for the key that was good in 2020."""
+    work = directory / f"{name}.ca"
+    work.mkdir()
+    (work / "index").write_text("")
+    (work / "serial").write_text("01\n")
+    (work / "cnf").write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={work}/index\nserial={work}/serial\nnew_certs_dir={work}\n"
+                              "default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n[extra]\n" + extensions)
+    openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", work / "request")
+    made = Certificate(key, directory / f"{name}-expired.pem")
+    openssl("ca", "-config", work / "cnf", "-selfsign", "-batch", "-notext", "-keyfile", key, "-in", work / "request",
+            "-startdate", "20200101000000Z", "-enddate", "20210101000000Z", "-extensions", "extra", "-out", made.certificate)
+    return made
 
 
 def make_certificate(directory, name, kind="rsa", subject=None, issuer=None, days=30, extensions=()):

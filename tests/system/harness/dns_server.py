@@ -2,16 +2,17 @@
 
     server = DnsServer({"example": {"MX": ["10 mx.example"]}, "mx.example": {"A": ["127.0.0.2"]}}, "127.0.0.1", 53)
 
-A name that is missing does not exist; a value of "SERVFAIL" or "silence" does that. "*" in a type's list of values is
-not special. Questions are kept in server.questions; server.ttl (seconds) is
-that of all answers.
+A name that is missing does not exist; a value of "SERVFAIL" or "silence" does that, for a name or for one of its types.
+Names that end in one of server.signed (".signed") have authentic answers (AD) for who asks for that. Questions are kept in server.questions,
+server.ttl (seconds) is that of all answers, and the zone may be changed at any time.
 """
 import socket
 import struct
 import threading
 
-TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 NAMES = {number: name for name, number in TYPES.items()}
+AUTHENTIC, DNSSEC_OK, TRUNCATED, DATAGRAM_LIMIT = 0x20, 0x8000, 0x0200, 512
 
 
 def encode_name(name):
@@ -24,6 +25,9 @@ def encode_value(kind, value):
     if kind == "MX":
         preference, name = value.split(" ", 1)
         return struct.pack(">H", int(preference)) + encode_name(name)
+    if kind == "TLSA":
+        words = value.split()
+        return bytes(map(int, words[:3])) + bytes.fromhex("".join(words[3:]))
     if kind == "TXT":
         return bytes([len(value)]) + value.encode()
     return encode_name(value)
@@ -32,10 +36,26 @@ def encode_value(kind, value):
 class DnsServer:
     def __init__(self, zone, address="127.0.0.1", port=0):
         self.zone, self.questions, self.ttl = zone, [], 60
+        self.follows_aliases = True  # else an alias alone is the answer
+        self.signed, self.root_is_signed = (".signed",), False
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
         self.port = self.socket.getsockname()[1]
+        self.listener = socket.create_server((address, self.port))
         threading.Thread(target=self._serve, daemon=True).start()
+        threading.Thread(target=self._serve_connections, daemon=True).start()
+
+    def _serve_connections(self):
+        """One question a connection: what is too long for a datagram."""
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                length = struct.unpack(">H", connection.recv(2, socket.MSG_WAITALL))[0]
+                reply = self._answer(connection.recv(length, socket.MSG_WAITALL)) or b""
+                connection.sendall(struct.pack(">H", len(reply)) + reply)
 
     def _serve(self):
         while True:
@@ -44,8 +64,15 @@ class DnsServer:
                 reply = self._answer(query)
             except (OSError, IndexError, struct.error):
                 continue
+            if reply is not None and len(reply) > DATAGRAM_LIMIT and len(query) == question_end(query):
+                end = question_end(reply)
+                reply = reply[:2] + struct.pack(">HHHHH", 0x8180 | TRUNCATED, 1, 0, 0, 0) + reply[12:end]
             if reply is not None:
                 self.socket.sendto(reply, peer)
+
+    def close(self):
+        self.socket.close()
+        self.listener.close()
 
     def _answer(self, query):
         labels, at = [], 12
@@ -53,25 +80,45 @@ class DnsServer:
             labels.append(query[at + 1:at + 1 + query[at]].decode("latin-1"))
             at += 1 + query[at]
         name, kind = ".".join(labels).lower(), struct.unpack(">H", query[at + 1:at + 3])[0]
-        question = query[12:at + 5]
+        question, rest = query[12:at + 5], query[at + 5:]
         self.questions.append((name, NAMES.get(kind, str(kind))))
-        entry = self.zone.get(name)
-        if entry == "silence":
+        path, entry, values = self._find(name, NAMES.get(kind))
+        if "silence" in (entry, values):
             return None
-        if entry in (None, "SERVFAIL"):
-            code, answers = (2 if entry else 3), []
-        else:
-            code, answers = 0, self._records(name, entry, NAMES.get(kind))
-        header = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(answers), 0, 0)
+        code = 2 if "SERVFAIL" in (entry, values) else 3 if entry is None else 0
+        answers = [] if code == 2 else [self._record(*alias, "CNAME") for alias in zip(path, path[1:])]
+        if code == 0:
+            answers += [self._record(path[-1], value, NAMES.get(kind)) for value in values]
+        authentic = AUTHENTIC if code != 2 and asks_authentic(query, rest) and all(map(self._is_signed, path)) else 0
+        header = query[:2] + struct.pack(">HHHHH", 0x8180 | authentic | code, 1, len(answers), 0, 0)
         return header + question + b"".join(answers)
 
-    def _records(self, name, entry, kind):
-        if "CNAME" in entry and kind != "CNAME":
-            target = entry["CNAME"][0]
-            return [self._record(name, "CNAME", target)] + self._records(target, self.zone.get(target) or {}, kind)
-        values = entry.get(kind, [])
-        return [] if values == "SERVFAIL" else [self._record(name, kind, value) for value in values]
+    def _is_signed(self, name):
+        return name.endswith(self.signed) or (name == "" and self.root_is_signed)
 
-    def _record(self, name, kind, value):
+    def _find(self, name, kind):
+        """(names along the aliases, what the zone has for the last one, its values)"""
+        path, entry = [name], self.zone.get(name)
+        while isinstance(entry, dict) and "CNAME" in entry and kind != "CNAME":
+            path.append(entry["CNAME"][0])
+            if not self.follows_aliases:
+                return path, entry, []
+            entry = self.zone.get(path[-1])
+        return path, entry, entry.get(kind, []) if isinstance(entry, dict) else []
+
+    def _record(self, name, value, kind):
         data = encode_value(kind, value)
         return encode_name(name) + struct.pack(">HHIH", TYPES[kind], 1, self.ttl, len(data)) + data
+
+
+def question_end(packet):
+    """Without EDNS, nothing stands behind it in a query."""
+    at = 12
+    while packet[at]:
+        at += 1 + packet[at]
+    return at + 5
+
+
+def asks_authentic(query, rest):
+    """By a flag of its own (RFC 6840), or by EDNS's (RFC 3225)."""
+    return query[3] & AUTHENTIC or (len(rest) >= 11 and struct.unpack(">H", rest[7:9])[0] & DNSSEC_OK)

@@ -33,6 +33,7 @@ class Message:
     commands: list        # all lines of the session until now
     session: int
     encrypted: bool
+    resumed: bool         # its TLS session is one from before
 
 
 @dataclass
@@ -204,7 +205,7 @@ class SmtpSink:
 
     def _end(self, session, line):
         message = Message(session.sender, session.recipients, session.body, list(session.commands), session.number,
-                          session.encrypted)
+                          session.encrypted, session.encrypted and session.connection.session_reused)
         accepted = False
         for recipient in session.recipients if self.lmtp else [line]:
             accepted |= self._answer(session, "END", recipient, "250 2.0.0 Ok: kept")

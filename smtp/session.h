@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mail/ipc/ipc.h"
 #include "smtp/config.h"
 #include "smtp/destination.h"
 #include "smtp/ehlo.h"

@@ -216,7 +216,7 @@ void smtp_tls_report_session(const struct smtp_session *session, const struct sm
 void smtp_tls_report_host(const struct smtp_client *client, const struct smtp_purpose *purpose, const struct smtp_host *host,
                           const struct smtp_trouble *trouble)
 {
-    enum tls_failure failure = trouble->tls != TLS_FAILURE_NONE ? trouble->tls : purpose->policy->failure;
+    enum tls_failure failure = purpose->policy->failure;
     char address[NET_ADDRESS_SIZE];
     struct tlsrpt_result result;
     struct arena *arena;

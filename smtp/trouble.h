@@ -2,7 +2,6 @@
 #ifndef SMTP_TROUBLE_H
 #define SMTP_TROUBLE_H
 
-#include "mail/ipc/ipc.h"
 #include "util/base/error.h"
 
 struct smtp_trouble {
@@ -11,7 +10,6 @@ struct smtp_trouble {
     const char *relay;      /* "host[addr]:port" when a connection stood; NULL */
     const char *remote_mta; /* the same without address and port */
     const char *diagnostic; /* what the server said; NULL: nothing */
-    enum tls_failure tls;   /* which part of TLS it was, for reports; TLS_FAILURE_NONE: none, or not known */
 };
 
 #endif

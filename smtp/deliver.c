@@ -9,6 +9,7 @@
 #include "smtp/sts.h"
 #include "smtp/tls_policy.h"
 #include "smtp/tls_report.h"
+#include "smtp/tls_status.h"
 #include "smtp/transaction.h"
 
 /* One delivery on its way from server to server. */
@@ -18,6 +19,8 @@ struct attempt {
     struct smtp_destination *destination;
     struct transaction_refusal *refusals; /* by recipient */
     struct smtp_trouble trouble;          /* the last */
+    const char *tls_level;                /* of the host at hand, for the log; NULL: not known */
+    const char *tls_status;               /* how TLS was used with it, for the log; NULL: not logged */
     struct net_address asked;             /* by a session from the cache: not asked again */
     bool had_session;                     /* some server talked to us */
     bool local_mx;                        /* we are an MX: no fallback relay, it might send the mail back to us */
@@ -32,18 +35,30 @@ static bool all_settled(const struct delivery *delivery)
     return true;
 }
 
+/* session: the one that is used; NULL: none is. */
+static void note_tls(struct attempt *attempt, const char *level, const struct smtp_session *session)
+{
+    attempt->tls_level = level;
+    if (attempt->client->config->log_tls_feature_status)
+        attempt->tls_status = smtp_tls_status(level, session, attempt->delivery->arena);
+}
+
 /* Runs the message over the session, and keeps or ends it. */
 static enum transaction_status use_session(struct attempt *attempt, struct smtp_session *session)
 {
     struct delivery *delivery = attempt->delivery;
+    struct transaction_terms terms;
     enum transaction_status status;
 
+    note_tls(attempt, arena_copy(delivery->arena, session->tls_level), session);
+    terms = (struct transaction_terms){.tls_status = attempt->tls_status};
     session->uses++;
     delivery->times.connected = clock_wall();
-    status = smtp_transaction_run(session, delivery, attempt->refusals, &attempt->trouble);
+    status = smtp_transaction_run(session, delivery, &terms, attempt->refusals, &attempt->trouble);
     if (status == TRANSACTION_STALE) {
         session->dead = true;
         attempt->trouble = (struct smtp_trouble){0};
+        note_tls(attempt, attempt->tls_level, NULL);
     } else {
         attempt->sessions++;
         attempt->had_session = true;
@@ -108,21 +123,26 @@ static struct smtp_session *open_session(struct attempt *attempt, const struct s
     unencrypted.policy = &in_the_clear;
     if (session == NULL && handshake_failed && may_go_without_tls(attempt, purpose->policy))
         session = smtp_session_open(attempt->client, host, &unencrypted, arena, &attempt->trouble, &handshake_failed);
+    if (session != NULL)
+        session->tls_level = arena_copy(session->arena, attempt->tls_level);
     return session;
 }
 
 static void try_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
 {
+    struct arena *arena = attempt->delivery->arena;
     struct smtp_tls_policy policy = *purpose->policy;
     struct smtp_purpose here = *purpose;
     struct smtp_session *session = NULL;
 
     log_failures(attempt);
     here.policy = &policy;
-    if (smtp_host_policy(attempt->client, purpose->policy, host, attempt->delivery->arena, &policy, &attempt->trouble))
+    if (smtp_host_policy(attempt->client, purpose->policy, host, arena, &policy, &attempt->trouble)) {
+        note_tls(attempt, smtp_tls_status_level(purpose->policy, &policy, arena), NULL);
         session = open_session(attempt, host, &here);
-    else
+    } else {
         smtp_tls_report_host(attempt->client, &here, host, &attempt->trouble);
+    }
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL)
         use_session(attempt, session);
@@ -142,8 +162,11 @@ static bool find_policy(struct attempt *attempt, const char *item, struct smtp_t
     struct arena *arena = attempt->delivery->arena;
     struct error error;
 
-    if (smtp_tls_policy_find(attempt->client, item, arena, policy, &error))
+    attempt->tls_status = NULL;
+    if (smtp_tls_policy_find(attempt->client, item, arena, policy, &error)) {
+        note_tls(attempt, smtp_tls_level_name(policy->level), NULL);
         return smtp_sts_find(attempt->client, item, arena, policy, &attempt->trouble);
+    }
     log_warning(NULL, "TLS policy lookup for %s: %s", item, error.text);
     attempt->trouble = (struct smtp_trouble){.dsn = "4.7.5"};
     error_set(&attempt->trouble.reason, "client TLS configuration problem");
@@ -208,6 +231,7 @@ static void settle_rest(struct attempt *attempt)
     const struct smtp_trouble *trouble = &attempt->trouble;
     struct delivery_result common = {
         .relay = trouble->relay,
+        .tls = attempt->tls_status,
         .dsn = trouble->dsn != NULL ? trouble->dsn : "4.3.0",
         .reason = trouble->dsn != NULL ? trouble->reason.text : "no server to deliver to",
         .diagnostic_type = trouble->diagnostic != NULL ? "smtp" : NULL,

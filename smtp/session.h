@@ -48,6 +48,7 @@ struct smtp_session {
     const struct tls_peer *tls; /* NULL: not encrypted */
     const char *tls_key;     /* of what may be resumed later */
     const char *tls_identity; /* of the policy that it was made under */
+    const char *tls_level;   /* of that policy, for the log: tls_status.h */
     bool tls_failed;         /* the handshake */
     struct smtp_tls_outcome outcome;
     bool needs_reset;        /* a transaction was left open */

@@ -19,6 +19,7 @@ struct expected {
 struct transaction {
     struct smtp_session *session;
     struct delivery *delivery;
+    const struct transaction_terms *terms;
     struct transaction_refusal *refusals;
     struct smtp_trouble *trouble;
     struct expected *expected; /* a ring is not needed: it is emptied before it would wrap */
@@ -47,6 +48,7 @@ static struct delivery_result result_of(struct transaction *transaction, const c
     return (struct delivery_result){
         .relay = arena_copy(arena, session->relay),
         .connection_uses = session->uses,
+        .tls = transaction->terms->tls_status,
         .dsn = arena_copy(arena, dsn),
         .reason = reason,
         .relayed = !session->client->lmtp,
@@ -406,10 +408,11 @@ static bool converse(struct transaction *transaction, const struct envelope *env
 }
 
 enum transaction_status smtp_transaction_run(struct smtp_session *session, struct delivery *delivery,
+                                             const struct transaction_terms *terms,
                                              struct transaction_refusal *refusals, struct smtp_trouble *trouble)
 {
     struct transaction transaction = {
-        .session = session, .delivery = delivery, .refusals = refusals, .trouble = trouble};
+        .session = session, .delivery = delivery, .terms = terms, .refusals = refusals, .trouble = trouble};
     struct envelope envelope;
     struct delivery_result refused;
     enum transaction_status status;

@@ -4,39 +4,9 @@ import ssl
 import pytest
 
 from harness.certificates import make_certificate
-from harness.smtp_sink import Rule, SmtpSink
+from harness.smtp_sink import Rule
 
 pytestmark = pytest.mark.peer
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("authority")
-    directory.chmod(0o755)
-    return make_certificate(directory, "authority")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory, authority):
-    directory = tmp_path_factory.mktemp("server")
-    return make_certificate(directory, "mx.example", issuer=authority,
-                            extensions=("subjectAltName=DNS:mx.example,DNS:*.wild.example",
-                                        "basicConstraints=critical,CA:FALSE"))
-
-
-@pytest.fixture
-def make_tls_sink(certificate):
-    sinks = []
-
-    def make(**options):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate.pair)
-        sinks.append(SmtpSink(tls=context, **options))
-        return sinks[-1]
-
-    yield make
-    for sink in sinks:
-        sink.close()
 
 
 def send(make_instance, sink, text="Subject: x\r\n\r\nhello\r\n", **settings):

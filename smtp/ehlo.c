@@ -20,6 +20,7 @@ static const struct {
     {"ENHANCEDSTATUSCODES", EHLO_ENHANCED_CODES},
     {"CHUNKING", EHLO_CHUNKING},
     {"AUTH", EHLO_AUTH},
+    {"REQUIRETLS", EHLO_REQUIRETLS},
 };
 
 static int find_feature(const char *word)

@@ -15,6 +15,7 @@ enum ehlo_feature {
     EHLO_ENHANCED_CODES = 64,
     EHLO_CHUNKING = 128,
     EHLO_AUTH = 256,     /* RFC 4954 */
+    EHLO_REQUIRETLS = 512, /* RFC 8689 */
 };
 
 enum { MECHANISMS_SIZE = 512 };

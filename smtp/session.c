@@ -241,8 +241,7 @@ static int connect_from(const struct smtp_client *client, const struct net_addre
     return stream_connect((const struct sockaddr *)&to->storage, to->length, NULL, 0, deadline);
 }
 
-/* "mx.example[192.0.2.1]", "mail.example[private/store]" */
-static const char *peer_name(const struct smtp_host *host, struct arena *arena)
+const char *smtp_peer_name(const struct smtp_host *host, struct arena *arena)
 {
     const char *path = socket_path(&host->address);
     char address[NET_ADDRESS_SIZE];
@@ -251,10 +250,9 @@ static const char *peer_name(const struct smtp_host *host, struct arena *arena)
                         path != NULL ? path : net_address_print(&host->address, address));
 }
 
-/* The same with the port, where there is one. */
-static const char *relay_name(const struct smtp_host *host, struct arena *arena)
+const char *smtp_relay_name(const struct smtp_host *host, struct arena *arena)
 {
-    const char *peer = peer_name(host, arena);
+    const char *peer = smtp_peer_name(host, arena);
 
     return socket_path(&host->address) != NULL
                ? peer
@@ -275,8 +273,8 @@ static struct smtp_session *session_new(const struct smtp_client *client, const 
     session->address = host->address;
     session->host = arena_copy(session->arena, host->name);
     session->helo = "";
-    session->peer = peer_name(host, session->arena);
-    session->relay = relay_name(host, session->arena);
+    session->peer = smtp_peer_name(host, session->arena);
+    session->relay = smtp_relay_name(host, session->arena);
     session->started = clock_monotonic();
     return session;
 }
@@ -294,7 +292,7 @@ struct smtp_session *smtp_session_open(const struct smtp_client *client, const s
     *trouble = (struct smtp_trouble){0};
     *handshake_failed = false;
     if (fd < 0) {
-        error_set(&trouble->reason, "connect to %s: %s", relay_name(host, arena), strerror(reason));
+        error_set(&trouble->reason, "connect to %s: %s", smtp_relay_name(host, arena), strerror(reason));
         trouble->dsn = "4.4.1";
         return NULL;
     }

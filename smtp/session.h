@@ -88,6 +88,10 @@ void smtp_session_lost(struct smtp_session *session, const char *doing, struct a
 void smtp_session_set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
                               struct arena *arena, struct smtp_trouble *trouble);
 
+/* "mx.example[192.0.2.1]", "mail.example[private/store]"; and the same with the port, where there is one. */
+const char *smtp_peer_name(const struct smtp_host *host, struct arena *arena);
+const char *smtp_relay_name(const struct smtp_host *host, struct arena *arena);
+
 /* QUIT, if the session is alive, and close. */
 void smtp_session_close(struct smtp_session *session);
 

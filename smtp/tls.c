@@ -51,7 +51,8 @@ struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_co
 
     tls->parameters = mail_tls_parameters(main_cf, error);
     tls->policies = table_list_open(config->tls_policy_maps, error);
-    if (tls->parameters == NULL || tls->policies == NULL || !open_keys(tls, config, lmtp, error))
+    tls->requiretls = smtp_requiretls_policy_new(config->requiretls_policy, error);
+    if (tls->parameters == NULL || tls->policies == NULL || tls->requiretls == NULL || !open_keys(tls, config, lmtp, error))
         return NULL;
     if (*config->tls_session_cache_database != '\0')
         tls->session_lifetime = config->tls_session_cache_timeout;
@@ -76,6 +77,7 @@ static bool not_offered(struct smtp_session *session, const struct smtp_tls_poli
     if (policy->level < SMTP_TLS_ENCRYPT)
         return true;
     error_set(&trouble->reason, "TLS is required, but was not offered by host %s", session->peer);
+    trouble->lack = TROUBLE_NO_STARTTLS;
     return fail(session, "4.7.4", arena, trouble);
 }
 
@@ -229,6 +231,7 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
     if (good)
         return true;
     error_set(&trouble->reason, "Server certificate not verified");
+    trouble->lack = TROUBLE_NOT_VERIFIED;
     return fail(session, "4.7.5", arena, trouble);
 }
 

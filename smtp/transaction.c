@@ -423,6 +423,7 @@ enum transaction_status smtp_transaction_run(struct smtp_session *session, struc
     transaction.expected =
         arena_alloc(delivery->arena, (delivery->recipient_count + 4) * sizeof *transaction.expected);
     if (envelope_prepare(session, delivery, &envelope, &trouble->reason)) {
+        envelope.requiretls = terms->requiretls;
         status = converse(&transaction, &envelope) ? TRANSACTION_DONE : TRANSACTION_BROKEN;
     } else {
         refused = result_of(&transaction, envelope.refused_dsn, trouble->reason.text);

@@ -21,6 +21,7 @@ struct transaction_refusal {
 
 /* What there is to know of the delivery beside its message. */
 struct transaction_terms {
+    bool requiretls;        /* MAIL FROM says REQUIRETLS */
     const char *tls_status; /* for the log; NULL: nothing */
 };
 

@@ -5,6 +5,9 @@
 #include "mail/ipc/ipc.h"
 #include "util/base/error.h"
 
+/* What a server did not do for TLS, which a policy demands: it may be said of a message too (requiretls.h). */
+enum smtp_trouble_lack { TROUBLE_OTHER, TROUBLE_NO_STARTTLS, TROUBLE_NOT_VERIFIED };
+
 struct smtp_trouble {
     const char *dsn;        /* "4.4.1"; 5 first: trying again is of no use */
     struct error reason;    /* in the operator's words */
@@ -12,6 +15,7 @@ struct smtp_trouble {
     const char *remote_mta; /* the same without address and port */
     const char *diagnostic; /* what the server said; NULL: nothing */
     enum tls_failure tls;   /* which part of TLS it was, for reports; TLS_FAILURE_NONE: none, or not known */
+    enum smtp_trouble_lack lack;
 };
 
 #endif

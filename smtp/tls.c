@@ -32,7 +32,8 @@ static bool make_contexts(struct smtp_tls *tls, const struct smtp_config *config
                                     .verify_depth = (int)config->tls_scert_verifydepth,
                                     .digest = config->tls_fingerprint_digest,
                                     .dane_digests = tls->parameters->tls_dane_digests,
-                                    .session_lifetime = tls->session_lifetime};
+                                    .session_lifetime = tls->session_lifetime,
+                                    .goodbye_limit = tls->parameters->tls_fast_shutdown_enable ? 0 : config->starttls_timeout};
 
     mail_tls_settings(tls->parameters, &settings);
     tls->context = tls_context_new(&settings, error);

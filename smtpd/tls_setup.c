@@ -140,6 +140,7 @@ static bool make_context(struct smtpd *smtpd, const struct tls_parameters *param
                                     .dh_file = config->smtpd_tls_dh1024_param_file,
                                     .ciphers = tls->ciphers,
                                     .in_threads = true,
+                                    .goodbye_limit = parameters->tls_fast_shutdown_enable ? 0 : config->smtpd_starttls_timeout,
                                     .session_lifetime = session_lifetime(config)};
 
     tls->session_lifetime = settings.session_lifetime;

@@ -44,6 +44,7 @@ struct tls_settings {
     const char *no_workarounds; /* tls_disable_workarounds: of SSL_OP_ALL, what is switched off */
     bool in_threads;           /* handshakes are computed in worker threads (util/task/offload.h): the other tasks go on
                                 * meanwhile, and other cores help. Not while steps are logged */
+    duration goodbye_limit;    /* how long a peer's goodbye is waited for in the end; 0: not at all */
     /* Sessions. */
     const char *session_context; /* server: sessions are resumed only where this is the same: the service's name and
                                   * whatever a client must be judged by */

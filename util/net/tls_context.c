@@ -298,6 +298,7 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     context->digest = memory_copy_string(settings->digest);
     context->ciphers = settings->ciphers != NULL ? memory_copy_string(settings->ciphers) : NULL;
     context->in_threads = settings->in_threads;
+    context->goodbye_limit = settings->goodbye_limit;
     context->legacy_key_fingerprints = settings->legacy_key_fingerprints;
     if (context->ssl == NULL) {
         tls_error_take(error, "OpenSSL");

@@ -29,7 +29,7 @@ struct tls_settings {
     /* Certificates of others. */
     const char *ca_file, *ca_path; /* "" none. They are read by tls_context_new */
     bool default_ca;               /* the system's as well */
-    int verify_depth;              /* intermediate certificates */
+    int verify_depth;              /* *_verifydepth: so many intermediate certificates, and one more, as with Postfix */
     const char *digest;            /* of fingerprints: "sha256" */
     const char *dane_digests;      /* client: tls_dane_digests, "sha512 sha256", the strongest first; NULL: no DANE */
     bool legacy_key_fingerprints;  /* tls_legacy_public_key_fingerprints */

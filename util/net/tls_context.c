@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <limits.h>
 #include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -213,7 +214,7 @@ static bool set_trust(SSL_CTX *ssl, const struct tls_settings *settings, struct 
             SSL_CTX_set_client_CA_list(ssl, names);
     }
     ERR_clear_error();
-    SSL_CTX_set_verify_depth(ssl, settings->verify_depth);
+    SSL_CTX_set_verify_depth(ssl, settings->verify_depth < INT_MAX ? settings->verify_depth + 1 : INT_MAX);
     return true;
 }
 

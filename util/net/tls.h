@@ -67,7 +67,6 @@ void tls_context_set_credentials(struct tls_context *context, struct tls_credent
 bool tls_library_start(const char *config_file, const char *config_name, struct error *error);
 /* Whether this OpenSSL can show and accept raw public keys (RFC 7250: OpenSSL 3.2). */
 bool tls_library_has_raw_keys(void);
-const char *tls_library_version(void); /* "OpenSSL 3.0.19 27 Jan 2026" */
 
 /* ---- one handshake ---- */
 

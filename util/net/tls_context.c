@@ -44,11 +44,6 @@ bool tls_library_has_raw_keys(void)
     return OpenSSL_version_num() >= 0x30200000L && OPENSSL_VERSION_NUMBER >= 0x30200000L;
 }
 
-const char *tls_library_version(void)
-{
-    return OpenSSL_version(OPENSSL_VERSION);
-}
-
 /* ---- options ---- */
 
 struct option_name {

@@ -163,6 +163,32 @@ def test_more_answers_than_were_asked_for(make_instance, certificate):
     assert "status=sent" not in mta.log() and not server.bodies
 
 
+@pytest.mark.parametrize("level", ["may", "encrypt"])
+@pytest.mark.parametrize("watched", ["no", pytest.param("yes", marks=pytest.mark.skipif(
+    MTA == "postfix", reason="does not notice this one"))])
+def test_answers_to_commands_that_were_put_in_front(make_instance, certificate, watched, level):
+    """CVE-2009-3555: within our TLS the server answers what an attacker said to it before."""
+    def answer(server, connection, line):
+        connection.sendall(b"220 go\r\n")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate.pair)
+        encrypted = context.wrap_socket(connection.dup(), server_side=True)
+        server.lines.append(encrypted.recv(4096).decode())
+        encrypted.sendall(b"250 scripted.example\r\n250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go on\r\n")
+        while data := encrypted.recv(4096):
+            server.lines += data.decode().splitlines()
+            if data.endswith(b"\r\n.\r\n"):
+                encrypted.sendall(b"250 2.0.0 ok\r\n")
+
+    server = Scripted(ehlo=OFFER, starttls=answer)
+    mta = send(make_instance, server.nexthop, level, smtp_tls_block_early_mail_reply=watched)
+    if watched == "yes":
+        deferred(mta, "unexpected server message", dsn="4.7.0")
+        assert nothing_said(server)
+    else:
+        mta.wait_log("status=sent")
+
+
 # ---- chains ----
 
 @pytest.fixture

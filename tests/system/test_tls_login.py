@@ -1,4 +1,5 @@
 """Logins within TLS: none before it where main.cf says so, bound to the connection, and told of."""
+import os
 import re
 
 import pytest
@@ -73,3 +74,19 @@ def test_our_client_at_our_server(make_instance, server, mechanism):
         client.transaction("a@x.example", ["b@y.example"], "Subject: x\r\n\r\nhello\r\n")
     relay.wait_log("status=sent")
     assert re.search(rf"client=.*sasl_method={mechanism}, sasl_username=joe", server.log())
+
+
+@pytest.mark.root
+def test_who_handles_passwords_leaves_no_core_file(make_instance, server):
+    """Neither the server's processes nor the client's can be dumped; nobody but root may look into them."""
+    receiver = server
+    sender = make_instance({"relayhost": f"[127.0.0.1]:{receiver.port}", "smtp_sasl_auth_enable": "yes",
+                            "smtp_tls_security_level": "encrypt", "smtp_sasl_password_maps": "static:joe:pencil"})
+    sender.start()
+    with sender.smtp() as client:
+        client.ehlo()
+        client.transaction("a@b.example", ["c@far.example"])
+    receiver.wait_log("sasl_username=joe")
+    for pid in receiver.processes("smtpd") + sender.processes("smtp"):
+        assert os.stat(f"/proc/{pid}/environ").st_uid == 0
+    assert "pencil" not in receiver.log() + sender.log()

@@ -78,15 +78,17 @@ def test_our_client_at_our_server(make_instance, server, mechanism):
 
 @pytest.mark.root
 def test_who_handles_passwords_leaves_no_core_file(make_instance, server):
-    """Neither the server's processes nor the client's can be dumped; nobody but root may look into them."""
-    receiver = server
-    sender = make_instance({"relayhost": f"[127.0.0.1]:{receiver.port}", "smtp_sasl_auth_enable": "yes",
-                            "smtp_tls_security_level": "encrypt", "smtp_sasl_password_maps": "static:joe:pencil"})
+    """Also where nobody ever was root, which alone would keep processes from being dumped."""
+    sender = make_instance({"relayhost": f"[127.0.0.1]:{server.port}", "smtp_sasl_auth_enable": "yes",
+                            "smtp_tls_security_level": "encrypt", "smtp_sasl_password_maps": "static:joe:pencil",
+                            "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "table",
+                            "smtpd_sasl_path": "inline:{joe=none}"}, user="nobody")
     sender.start()
     with sender.smtp() as client:
         client.ehlo()
         client.transaction("a@b.example", ["c@far.example"])
-    receiver.wait_log("sasl_username=joe")
-    for pid in receiver.processes("smtpd") + sender.processes("smtp"):
-        assert os.stat(f"/proc/{pid}/environ").st_uid == 0
-    assert "pencil" not in receiver.log() + sender.log()
+    server.wait_log("sasl_username=joe")
+    for name, dumped in ("smtpd", False), ("smtp", False), ("qmgr", True):
+        for pid in sender.processes(name):
+            assert (os.stat(f"/proc/{pid}/environ").st_uid != 0) == dumped, name
+    assert "pencil" not in server.log() + sender.log()

@@ -44,12 +44,23 @@ static bool make_contexts(struct smtp_tls *tls, const struct smtp_config *config
     return tls->public_context != NULL;
 }
 
+/* What it says may be that TLS is a must. */
+static void warn_of_old_policy(const struct config *main_cf, bool lmtp)
+{
+    const char *name = lmtp ? "lmtp_tls_per_site" : "smtp_tls_per_site";
+
+    if (*config_get(main_cf, name) != '\0')
+        log_warning(NULL, "%s has no effect: %s_tls_policy_maps takes its place (MUST is verify, MUST_NOPEERMATCH encrypt)",
+                    name, lmtp ? "lmtp" : "smtp");
+}
+
 struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_config *config, bool lmtp,
                               struct error *error)
 {
     struct smtp_tls *tls = memory_new(sizeof *tls);
     struct error trouble;
 
+    warn_of_old_policy(main_cf, lmtp);
     tls->parameters = mail_tls_parameters(main_cf, error);
     tls->policies = table_list_open(config->tls_policy_maps, error);
     tls->requiretls = smtp_requiretls_policy_new(config->requiretls_policy, error);

@@ -4,6 +4,7 @@ import ssl
 import pytest
 
 from harness.certificates import make_certificate
+from harness.instance import MTA
 from harness.smtp_sink import Rule
 
 pytestmark = pytest.mark.peer
@@ -156,6 +157,12 @@ def test_attributes_without_tls_are_of_no_use(make_instance, make_tls_sink, dire
     mta = send(make_instance, sink, smtp_tls_policy_maps=f"texthash:{table}", smtp_tls_security_level="encrypt")
     assert not sink.wait_for(1)[0].encrypted
     mta.wait_log('warning: .*ignoring attribute "protocols=TLSv1.2" with TLS disabled')
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="still has it")
+def test_old_policies_are_not_passed_over_in_silence(make_instance, make_sink):
+    mta = send(make_instance, make_sink(), smtp_tls_per_site="static:MUST")
+    mta.wait_log(r"smtp\[\d+\]: warning: smtp_tls_per_site has no effect: smtp_tls_policy_maps takes its place")
 
 
 def test_server_name(make_instance, make_tls_sink):

@@ -155,6 +155,22 @@ def test_passed_on(strict, make_tls_sink):
     assert not mail_commands(sink.wait_for(2)[1])[-1].endswith(" REQUIRETLS")
 
 
+def test_from_server_to_server_to_mailbox(strict, server):
+    """Our client at our server, which keeps the demand in its queue file and delivers."""
+    receiver = server(virtual_mailbox_domains="y.example", virtual_mailbox_maps="static:box/", virtual_uid_maps="static:65534",
+                      virtual_gid_maps="static:65534", virtual_minimum_uid="1")
+    receiver.set_main(virtual_mailbox_base=receiver.directory / "mail")
+    (receiver.directory / "mail").mkdir()
+    (receiver.directory / "mail").chmod(0o777)
+    receiver.reload()
+    sender = strict(f"[127.0.0.1]:{receiver.port}")
+    send(sender)
+    logged(sender, "secure/requiretls", "2.0.0", "sent")
+    receiver.wait_log(r"to=<b@y.example>, relay=virtual, .*status=sent")
+    delivered = next((receiver.directory / "mail/box/new").iterdir()).read_text()
+    assert "Require-TLS-ESMTP: yes" in delivered and "secret body" in delivered
+
+
 def test_not_offered(strict, make_tls_sink):
     sink = make_tls_sink()
     mta = strict(sink.nexthop)

@@ -38,7 +38,8 @@ static bool send_one(struct report *report, const struct addressee *addressee, s
                                       .sender = addressee->sender,
                                       .arrival_time = clock_wall(),
                                       .encoding = "8bit",
-                                      .sendopts = report->flush->sendopts & SENDOPT_SMTPUTF8,
+                                      .sendopts = (report->flush->sendopts & SENDOPT_SMTPUTF8) |
+                                                  (report_requires_tls(report) ? SENDOPT_REQUIRETLS : 0),
                                       .rewrite_context = "local",
                                       .queue = QUEUE_INCOMING};
     const struct cleanup_recipient recipient = {.address = addressee->to,

@@ -13,6 +13,21 @@ static bool is_utf8(const struct report *report)
     return (report->flush->sendopts & SENDOPT_SMTPUTF8) != 0;
 }
 
+static bool came_with_requiretls(const struct report *report)
+{
+    return report->bouncer->mail->requiretls_enable && (report->flush->sendopts & SENDOPT_REQUIRETLS) != 0;
+}
+
+static bool is_redacted(const struct report *report)
+{
+    return came_with_requiretls(report) && report->bouncer->config->requiretls_redact_dsn;
+}
+
+bool report_requires_tls(const struct report *report)
+{
+    return came_with_requiretls(report) && !is_redacted(report);
+}
+
 static const char *encoding_of(const struct report *report)
 {
     return string_equal_ignore_case(report->flush->encoding, "7bit") ? "7bit" : "8bit";
@@ -67,6 +82,8 @@ static void append_header(const struct report *report, struct text *out)
     append_external(out, report->to);
     text_append_format(out, "\nAuto-Submitted: %s\nMIME-Version: 1.0\n",
                        report->postmaster ? "auto-generated" : "auto-replied");
+    if ((report->flush->sendopts & SENDOPT_TLS_REQUIRED_NO) != 0 && !came_with_requiretls(report))
+        text_append(out, "TLS-Required: no\n");
     text_append_format(out, "Content-Type: multipart/report; report-type=%sdelivery-status;\n\tboundary=\"%s\"\n",
                        is_utf8(report) ? "global-" : "", report->boundary);
     text_append_format(out, "Content-Transfer-Encoding: %s\n\nThis is a MIME-encapsulated message.\n",
@@ -154,7 +171,7 @@ static void append_status(const struct report *report, struct text *out)
 static bool headers_only(const struct report *report)
 {
     return report->postmaster || report->template != TEMPLATE_FAILURE || report->flush->dsn_ret == DSN_RET_HDRS ||
-           report->envelope->sizes.message_size > report->bouncer->config->bounce_size_limit;
+           is_redacted(report) || report->envelope->sizes.message_size > report->bouncer->config->bounce_size_limit;
 }
 
 static const char *describe_original(const struct report *report, bool headers)

@@ -19,6 +19,9 @@ struct report {
     char boundary[200];
 };
 
+/* Does the notification need REQUIRETLS, since the message did and is in it (RFC 8689 section 5)? */
+bool report_requires_tls(const struct report *report);
+
 /* Writes the whole message into the submission. */
 void report_write(struct report *report, struct submission *submission);
 

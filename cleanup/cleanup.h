@@ -82,6 +82,7 @@ struct content_state {
     int64_t body_checked; /* bytes of the body that body_checks have seen */
     unsigned seen;        /* 1 << enum header_kind_id */
     bool resent;
+    bool says_requiretls; /* a header field carries REQUIRETLS */
 };
 
 struct cleanup_message {

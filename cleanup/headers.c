@@ -94,6 +94,30 @@ static void clean_field(struct cleanup_message *message, struct text *field)
             field->data[i] = ' ';
 }
 
+static bool value_is(const char *value, const char *word)
+{
+    size_t length = strlen(word);
+
+    value += strspn(value, " \t\n");
+    return string_starts_ignore_case(value, word) && value[length + strspn(value + length, " \t\n")] == '\0';
+}
+
+static bool carries_requiretls(const struct cleanup_message *message)
+{
+    return message->cleanup->mail->requiretls_enable && message->cleanup->config->requiretls_esmtp_header;
+}
+
+/* What the sender wants of TLS: RFC 8689 section 3, and what was REQUIRETLS before a content filter. */
+static void note_tls_wish(struct cleanup_message *message, const struct header_info *info, const char *value)
+{
+    if (info->id == HEADER_TLS_REQUIRED && message->cleanup->config->tls_required_enable && value_is(value, "no"))
+        message->open.sendopts |= SENDOPT_TLS_REQUIRED_NO;
+    if (info->id == HEADER_REQUIRE_TLS_ESMTP && carries_requiretls(message) && value_is(value, "yes")) {
+        message->open.sendopts |= SENDOPT_REQUIRETLS;
+        message->content.says_requiretls = true;
+    }
+}
+
 static bool is_dropped(const struct cleanup_message *message, const char *name, size_t length)
 {
     char *key = arena_copy_bytes(message->scratch, name, length);
@@ -114,6 +138,8 @@ static void note_field(struct cleanup_message *message, const struct header_info
         log_message_id(message, "message-id", value);
     else if (info->id == HEADER_RESENT_MESSAGE_ID)
         log_message_id(message, "resent-message-id", value);
+    else
+        note_tls_wish(message, info, value);
 }
 
 void headers_take(struct cleanup_message *message, struct text *field)
@@ -196,6 +222,13 @@ static void add_from(struct cleanup_message *message, const char *prefix)
     text_free(&address);
 }
 
+static void add_requiretls(struct cleanup_message *message)
+{
+    if ((message->open.sendopts & SENDOPT_REQUIRETLS) != 0 && carries_requiretls(message) &&
+        !message->content.says_requiretls)
+        headers_put(message, "Require-TLS-ESMTP: yes");
+}
+
 void headers_add_missing(struct cleanup_message *message)
 {
     const struct cleanup_config *config = message->cleanup->config;
@@ -203,6 +236,7 @@ void headers_add_missing(struct cleanup_message *message)
     const char *prefix = resent ? "Resent-" : "";
     char date[MAIL_DATE_SIZE];
 
+    add_requiretls(message);
     if (!from_inside(message) && !config->always_add_missing_headers)
         return;
     if (!seen(message, resent ? HEADER_RESENT_MESSAGE_ID : HEADER_MESSAGE_ID))

@@ -10,6 +10,7 @@
 #include "mail/config/mail_config.h"
 #include "mail/sasl/password.h"
 #include "mail/sasl/plain.h"
+#include "mail/sasl/saslprep.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
 #include "util/table/table.h"
@@ -20,6 +21,7 @@ struct request {
     unsigned long cost;
     bool try;
     const char *user; /* NULL: none named */
+    struct text prepared; /* what it is */
 };
 
 static const char usage[] =
@@ -80,11 +82,13 @@ static void read_password(bool twice, struct text *password)
 
 static int make_entry(const struct request *request)
 {
-    struct text password = {0}, entry = {0};
+    struct text typed = {0}, password = {0}, entry = {0};
     unsigned long iterations = request->cost != 0 ? request->cost : SCRAM_ITERATIONS;
     struct error error;
 
-    read_password(true, &password);
+    read_password(true, &typed);
+    saslprep(typed.data, &password);
+    text_wipe(&typed);
     if (strcmp(request->method, "scram") != 0) {
         if (!password_crypt(request->method, request->cost, password.data, &entry, &error))
             die("%s", error.text);
@@ -171,7 +175,11 @@ static void read_arguments(int argc, char **argv, struct request *request)
         default: die("%s", usage);
         }
     }
-    request->user = argv[optind];
+    if (argv[optind] != NULL) {
+        if (!saslprep(argv[optind], &request->prepared))
+            die("%s: it has to be UTF-8, and has characters that no user's name may have", argv[optind]);
+        request->user = text_string(&request->prepared);
+    }
     if ((request->user == NULL && request->try) || (request->user != NULL && argv[optind + 1] != NULL))
         die("%s", usage);
     if (request->user != NULL && (!sasl_username_valid(request->user) || strpbrk(request->user, " \t") != NULL))

@@ -153,13 +153,13 @@ void smtp_cache_leave(struct smtp_cache *cache, struct smtp_destination *destina
 /* ---- sessions ---- */
 
 struct smtp_session *smtp_cache_take(struct smtp_cache *cache, struct smtp_destination *destination,
-                                     const struct smtp_purpose *purpose)
+                                     const struct smtp_purpose *purpose, enum smtp_requiretls demand)
 {
     list_each (link, following, &destination->idle) {
         struct smtp_session *session = list_entry(link, struct smtp_session, link);
 
         if (!string_equal(session->tls_identity, purpose->policy->identity) ||
-            !string_equal(session->owner, purpose->owner))
+            !string_equal(session->owner, purpose->owner) || smtp_requiretls_session_lack(demand, session) != NULL)
             continue;
         list_remove(&destination->idle, link);
         cache->held--;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "smtp/requiretls.h"
 #include "smtp/session.h"
 
 struct smtp_cache;
@@ -18,9 +19,9 @@ bool smtp_cache_empty(const struct smtp_cache *cache);
 struct smtp_destination *smtp_cache_enter(struct smtp_cache *cache, const char *nexthop);
 void smtp_cache_leave(struct smtp_cache *cache, struct smtp_destination *destination);
 
-/* A session that was kept and is fit for the purpose, or NULL. It may have died meanwhile; the first command tells. */
+/* A session that was kept and is fit for the purpose and for what the message demands, or NULL. It may have died meanwhile; the first command tells. */
 struct smtp_session *smtp_cache_take(struct smtp_cache *cache, struct smtp_destination *destination,
-                                     const struct smtp_purpose *purpose);
+                                     const struct smtp_purpose *purpose, enum smtp_requiretls demand);
 /* Keeps the session if the parameters allow it and there is use for it, else closes it. */
 void smtp_cache_keep(struct smtp_cache *cache, struct smtp_destination *destination, struct smtp_session *session);
 

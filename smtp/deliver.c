@@ -6,9 +6,11 @@
 #include "smtp/cache.h"
 #include "smtp/destination.h"
 #include "smtp/host_policy.h"
+#include "smtp/requiretls.h"
 #include "smtp/sts.h"
 #include "smtp/tls_policy.h"
 #include "smtp/tls_report.h"
+#include "smtp/tls_status.h"
 #include "smtp/transaction.h"
 
 /* One delivery on its way from server to server. */
@@ -18,6 +20,13 @@ struct attempt {
     struct smtp_destination *destination;
     struct transaction_refusal *refusals; /* by recipient */
     struct smtp_trouble trouble;          /* the last */
+    const char *tls_level;                /* of the host at hand, for the log; NULL: not known */
+    const char *tls_status;               /* how TLS was used with it, for the log; NULL: not logged */
+    bool told;                            /* how servers fared so far has been logged */
+    bool relaxed;                         /* TLS-Required: no: TLS is of no matter */
+    enum smtp_requiretls requiretls;      /* what the message demands of servers of the item at hand */
+    struct smtp_trouble violation;        /* the last server that did not do so; dsn NULL: none */
+    const char *violation_status;         /* for the log */
     struct net_address asked;             /* by a session from the cache: not asked again */
     bool had_session;                     /* some server talked to us */
     bool local_mx;                        /* we are an MX: no fallback relay, it might send the mail back to us */
@@ -32,18 +41,38 @@ static bool all_settled(const struct delivery *delivery)
     return true;
 }
 
+/* session: the one that is used; NULL: none is. */
+static void note_tls(struct attempt *attempt, const char *level, const struct smtp_session *session)
+{
+    struct arena *arena = attempt->delivery->arena;
+
+    attempt->tls_level = level;
+    if (!attempt->client->config->log_tls_feature_status)
+        return;
+    attempt->tls_status = smtp_tls_status(level, session, arena);
+    if (attempt->requiretls != REQUIRETLS_NOTHING)
+        attempt->tls_status = arena_format(arena, "%s/%s", attempt->tls_status, smtp_requiretls_status(session));
+}
+
 /* Runs the message over the session, and keeps or ends it. */
 static enum transaction_status use_session(struct attempt *attempt, struct smtp_session *session)
 {
     struct delivery *delivery = attempt->delivery;
+    struct transaction_terms terms;
     enum transaction_status status;
 
+    note_tls(attempt, arena_copy(delivery->arena, session->tls_level), session);
+    attempt->told = false;
+    terms = (struct transaction_terms){
+        .tls_status = attempt->tls_status,
+        .requiretls = attempt->requiretls != REQUIRETLS_NOTHING && smtp_requiretls_offered(session)};
     session->uses++;
     delivery->times.connected = clock_wall();
-    status = smtp_transaction_run(session, delivery, attempt->refusals, &attempt->trouble);
+    status = smtp_transaction_run(session, delivery, &terms, attempt->refusals, &attempt->trouble);
     if (status == TRANSACTION_STALE) {
         session->dead = true;
         attempt->trouble = (struct smtp_trouble){0};
+        note_tls(attempt, attempt->tls_level, NULL);
     } else {
         attempt->sessions++;
         attempt->had_session = true;
@@ -57,17 +86,21 @@ static void try_kept_sessions(struct attempt *attempt, const struct smtp_purpose
 {
     struct smtp_session *session;
 
-    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination, purpose)) != NULL)
+    while ((session = smtp_cache_take(attempt->client->cache, attempt->destination, purpose, attempt->requiretls)) !=
+           NULL)
         if (use_session(attempt, session) != TRANSACTION_STALE)
             return;
 }
 
 /* How the server before fared is worth a line when another one is asked; of the last, each recipient's line tells. */
-static void log_failures(const struct attempt *attempt)
+static void log_failures(struct attempt *attempt)
 {
     const struct delivery *delivery = attempt->delivery;
     const char *last = NULL;
 
+    if (attempt->told)
+        return;
+    attempt->told = true;
     if (attempt->trouble.relay != NULL)
         log_info(&delivery->log, "%s", attempt->trouble.reason.text);
     for (size_t i = 0; i < delivery->recipient_count; i++) {
@@ -96,30 +129,98 @@ static bool may_go_without_tls(const struct attempt *attempt, const struct smtp_
 }
 
 static struct smtp_session *open_session(struct attempt *attempt, const struct smtp_host *host,
-                                         const struct smtp_purpose *purpose)
+                                         const struct smtp_purpose *purpose, struct smtp_trouble *trouble)
 {
     static const struct smtp_tls_policy in_the_clear = {.level = SMTP_TLS_NONE, .identity = "none"};
     struct arena *arena = attempt->delivery->arena;
     struct smtp_purpose unencrypted = *purpose;
     bool handshake_failed;
     struct smtp_session *session =
-        smtp_session_open(attempt->client, host, purpose, arena, &attempt->trouble, &handshake_failed);
+        smtp_session_open(attempt->client, host, purpose, arena, trouble, &handshake_failed);
 
     unencrypted.policy = &in_the_clear;
     if (session == NULL && handshake_failed && may_go_without_tls(attempt, purpose->policy))
-        session = smtp_session_open(attempt->client, host, &unencrypted, arena, &attempt->trouble, &handshake_failed);
+        session = smtp_session_open(attempt->client, host, &unencrypted, arena, trouble, &handshake_failed);
+    if (session != NULL)
+        session->tls_level = arena_copy(session->arena, attempt->tls_level);
     return session;
+}
+
+/* The host does not do what REQUIRETLS demands: it gets no mail, but another one may. */
+static void pass_over(struct attempt *attempt, const struct smtp_host *host, const char *lack, bool connected)
+{
+    struct arena *arena = attempt->delivery->arena;
+
+    if (attempt->violation.dsn != NULL)
+        log_info(&attempt->delivery->log, "%s", attempt->violation.reason.text);
+    smtp_requiretls_refuse(lack, smtp_host_peer(host, arena), &attempt->violation);
+    attempt->violation.relay = connected ? smtp_host_relay(host, arena) : NULL;
+    if (attempt->client->config->log_tls_feature_status)
+        attempt->violation_status = arena_format(arena, "%s/!requiretls:%s", attempt->tls_level, lack);
+    if (connected) {
+        attempt->sessions++;
+        attempt->had_session = true;
+    }
+}
+
+/* How much TLS the host has to have. */
+static bool find_host_policy(struct attempt *attempt, const struct smtp_tls_policy *nexthop, const struct smtp_host *host,
+                             struct smtp_tls_policy *policy, struct smtp_trouble *trouble)
+{
+    struct arena *arena = attempt->delivery->arena;
+
+    *policy = *nexthop;
+    if (!attempt->relaxed && !smtp_host_policy(attempt->client, nexthop, host, arena, policy, trouble))
+        return false;
+    note_tls(attempt, smtp_tls_status_level(nexthop, policy, arena), NULL);
+    return true;
+}
+
+/* NULL: lack tells what REQUIRETLS demands and the host does not do; when that is NULL, trouble tells. */
+static struct smtp_session *open_fit_session(struct attempt *attempt, const struct smtp_host *host,
+                                             const struct smtp_purpose *purpose, const char **lack,
+                                             struct smtp_trouble *trouble)
+{
+    struct smtp_tls_policy policy = *purpose->policy;
+    struct smtp_purpose here = *purpose;
+    struct smtp_session *session;
+
+    here.policy = &policy;
+    *lack = smtp_requiretls_policy_lack(attempt->requiretls, &policy);
+    if (*lack != NULL)
+        return NULL;
+    if (attempt->requiretls == REQUIRETLS_ENCRYPTED && policy.level == SMTP_TLS_MAY)
+        policy.level = SMTP_TLS_ENCRYPT;
+    session = open_session(attempt, host, &here, trouble);
+    if (session == NULL) {
+        *lack = smtp_requiretls_trouble_lack(attempt->requiretls, trouble);
+        return NULL;
+    }
+    *lack = smtp_requiretls_session_lack(attempt->requiretls, session);
+    if (*lack == NULL)
+        return session;
+    trouble->relay = arena_copy(attempt->delivery->arena, session->relay);
+    smtp_session_close(session);
+    return NULL;
 }
 
 static void connect_to_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
 {
-    struct smtp_session *session = open_session(attempt, host, purpose);
+    struct smtp_trouble trouble = {0};
+    const char *lack = NULL;
+    struct smtp_session *session = open_fit_session(attempt, host, purpose, &lack, &trouble);
 
     attempt->delivery->times.connected = clock_wall();
-    if (session != NULL)
+    if (session != NULL) {
         use_session(attempt, session);
-    else if (attempt->trouble.relay == NULL)
-        log_info(NULL, "%s", attempt->trouble.reason.text);
+    } else if (lack != NULL) {
+        pass_over(attempt, host, lack, trouble.relay != NULL);
+    } else {
+        attempt->trouble = trouble;
+        attempt->told = trouble.relay == NULL;
+        if (attempt->told)
+            log_info(NULL, "%s", trouble.reason.text);
+    }
 }
 
 /* A session from the cache has been there. */
@@ -132,14 +233,17 @@ static bool already_asked(const struct attempt *attempt, const struct smtp_host 
 static void try_host(struct attempt *attempt, const char *item, const struct smtp_host *host,
                      const struct smtp_purpose *purpose)
 {
-    struct smtp_tls_policy policy = *purpose->policy;
+    struct smtp_trouble trouble = {0};
+    struct smtp_tls_policy policy;
     struct smtp_purpose here = *purpose;
 
     log_failures(attempt);
     here.policy = &policy;
-    if (!smtp_host_policy(attempt->client, purpose->policy, host, attempt->delivery->arena, &policy, &attempt->trouble)) {
-        smtp_tls_report_host(attempt->client, &here, host, &attempt->trouble);
-        log_warning(NULL, "TLS policy lookup for %s/%s: %s", item, host->name, attempt->trouble.reason.text);
+    if (!find_host_policy(attempt, purpose->policy, host, &policy, &trouble)) {
+        smtp_tls_report_host(attempt->client, &here, host, &trouble);
+        log_warning(NULL, "TLS policy lookup for %s/%s: %s", item, host->name, trouble.reason.text);
+        attempt->trouble = trouble;
+        attempt->told = true;
         return;
     }
     if (smtp_host_policy_varies(purpose->policy))
@@ -154,16 +258,10 @@ static bool trouble_is_final(const struct attempt *attempt)
     return attempt->trouble.dsn != NULL && *attempt->trouble.dsn == '5';
 }
 
-/* False: the policy cannot be known, and no server is talked to. */
-static bool find_policy(struct attempt *attempt, const char *item, struct smtp_tls_policy *policy)
+/* What is set wrong has to be mended before any server is talked to. */
+static bool misconfigured(struct attempt *attempt, const char *what, const char *item, const struct error *error)
 {
-    struct arena *arena = attempt->delivery->arena;
-    struct error error;
-
-    if (smtp_tls_policy_find(attempt->client, item, arena, policy, &error))
-        return smtp_sts_find(attempt->client, item, arena, policy->without_tlsa != NULL ? policy->without_tlsa : policy,
-                             &attempt->trouble);
-    log_warning(NULL, "TLS policy lookup for %s: %s", item, error.text);
+    log_warning(NULL, "%s lookup for %s: %s", what, item, error->text);
     attempt->trouble = (struct smtp_trouble){.dsn = "4.7.5"};
     error_set(&attempt->trouble.reason, "client TLS configuration problem");
     return false;
@@ -177,6 +275,28 @@ static const char *report_domain(const struct attempt *attempt, const char *item
     return smtp_tls_report_domain(attempt->client, item, attempt->delivery->arena);
 }
 
+/* False: the policies cannot be known. */
+static bool find_policies(struct attempt *attempt, const char *item, struct smtp_tls_policy *policy)
+{
+    const struct smtp_client *client = attempt->client;
+    struct arena *arena = attempt->delivery->arena;
+    int64_t sendopts = attempt->delivery->request.sendopts;
+    bool required = (sendopts & SENDOPT_REQUIRETLS) != 0 && client->mail->requiretls_enable;
+    struct error error;
+
+    attempt->tls_status = NULL;
+    attempt->relaxed = !required && (sendopts & SENDOPT_TLS_REQUIRED_NO) != 0;
+    if (!(attempt->relaxed ? smtp_tls_policy_relaxed : smtp_tls_policy_find)(client, item, arena, policy, &error))
+        return misconfigured(attempt, "TLS policy", item, &error);
+    attempt->requiretls = required ? REQUIRETLS_ENFORCED : REQUIRETLS_NOTHING;
+    note_tls(attempt, smtp_tls_level_name(policy->level), NULL);
+    if (required && !smtp_requiretls_find(client, item, &attempt->requiretls, &error))
+        return misconfigured(attempt, "REQUIRETLS policy", item, &error);
+    note_tls(attempt, smtp_tls_level_name(policy->level), NULL);
+    return attempt->relaxed || smtp_sts_find(client, item, arena, policy->without_tlsa != NULL ? policy->without_tlsa : policy,
+                                             &attempt->trouble);
+}
+
 static void try_item(struct attempt *attempt, const char *item)
 {
     const struct smtp_config *config = attempt->client->config;
@@ -188,7 +308,7 @@ static void try_item(struct attempt *attempt, const char *item)
                                          .report_domain = report_domain(attempt, item)};
     struct smtp_hosts hosts;
 
-    if (!find_policy(attempt, item, &policy))
+    if (!find_policies(attempt, item, &policy))
         return;
     if (!smtp_host_policy_varies(&policy))
         try_kept_sessions(attempt, &purpose);
@@ -218,13 +338,16 @@ static void try_list(struct attempt *attempt, const char *list)
         try_item(attempt, item);
 }
 
-/* Nobody took the mail for them. */
+/* Nobody took the mail for them. When all servers were passed over it goes back; when one could not be asked, it may turn
+ * out to be a better one. */
 static void settle_rest(struct attempt *attempt)
 {
     struct delivery *delivery = attempt->delivery;
-    const struct smtp_trouble *trouble = &attempt->trouble;
+    bool violated = attempt->violation.dsn != NULL && attempt->trouble.dsn == NULL;
+    const struct smtp_trouble *trouble = violated ? &attempt->violation : &attempt->trouble;
     struct delivery_result common = {
         .relay = trouble->relay,
+        .tls = violated ? attempt->violation_status : attempt->tls_status,
         .dsn = trouble->dsn != NULL ? trouble->dsn : "4.3.0",
         .reason = trouble->dsn != NULL ? trouble->reason.text : "no server to deliver to",
         .diagnostic_type = trouble->diagnostic != NULL ? "smtp" : NULL,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "smtp/xforward.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
 
@@ -20,6 +21,8 @@ static const struct {
     {"ENHANCEDSTATUSCODES", EHLO_ENHANCED_CODES},
     {"CHUNKING", EHLO_CHUNKING},
     {"AUTH", EHLO_AUTH},
+    {"REQUIRETLS", EHLO_REQUIRETLS},
+    {"XFORWARD", EHLO_XFORWARD},
 };
 
 static int find_feature(const char *word)
@@ -66,6 +69,9 @@ void ehlo_parse(const char *text, int discard, struct ehlo_offer *offer)
             parse_size(string_next_word(&words, " \t"), offer);
         if (feature == EHLO_AUTH)
             parse_mechanisms(words, offer);
+        if (feature == EHLO_XFORWARD)
+            while ((word = string_next_word(&words, " \t")) != NULL)
+                offer->xforward |= xforward_attribute(word);
     }
     free(copy);
 }

@@ -15,6 +15,8 @@ enum ehlo_feature {
     EHLO_ENHANCED_CODES = 64,
     EHLO_CHUNKING = 128,
     EHLO_AUTH = 256,     /* RFC 4954 */
+    EHLO_REQUIRETLS = 512, /* RFC 8689 */
+    EHLO_XFORWARD = 1024,
 };
 
 enum { MECHANISMS_SIZE = 512 };
@@ -23,6 +25,7 @@ struct ehlo_offer {
     int features;
     char mechanisms[MECHANISMS_SIZE]; /* of AUTH, a blank between two; what does not fit is left out */
     int64_t size_limit; /* 0: none given */
+    int xforward;       /* attributes: xforward.h */
 };
 
 /* Reads a reply's text, lines with their codes; features in `discard` are not believed. */

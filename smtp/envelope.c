@@ -95,6 +95,8 @@ void envelope_mail(const struct envelope *envelope, struct text *line)
         text_append(line, " BODY=8BITMIME");
     if (envelope->utf8)
         text_append(line, " SMTPUTF8");
+    if (envelope->requiretls)
+        text_append(line, " REQUIRETLS");
     if (envelope->session->logged_in && envelope->session->client->config->send_dummy_mail_auth)
         text_append(line, " AUTH=<>");
     if ((features & EHLO_DSN) == 0)

@@ -13,6 +13,7 @@ struct envelope {
     const struct delivery *delivery;
     bool utf8;               /* SMTPUTF8 goes into MAIL FROM */
     bool eight_bit;          /* BODY=8BITMIME does */
+    bool requiretls;         /* REQUIRETLS does */
     bool downgrade;          /* 8bit content is to be made 7bit */
     const char *refused_dsn; /* when the server cannot take the message */
 };

@@ -195,6 +195,17 @@ static bool say_who_we_are(struct smtp_session *session, const char *domain, str
                                  : shake_smtp_hands(session, domain, arena, trouble);
 }
 
+/* CVE-2009-3555: somebody said commands to the server before our handshake, as if they were ours, and it answers them. */
+static bool answers_in_turn(struct smtp_session *session, struct arena *arena, struct smtp_trouble *trouble)
+{
+    if (!session->client->config->tls_block_early_mail_reply || !stream_has_input(session->stream))
+        return true;
+    error_set(&trouble->reason, "unexpected server message from %s: smtp_tls_block_early_mail_reply", session->peer);
+    smtp_session_set_trouble(session, "4.7.0", NULL, arena, trouble);
+    session->dead = true;
+    return false;
+}
+
 static bool shake_hands(struct smtp_session *session, const struct smtp_purpose *purpose, struct arena *arena,
                         struct smtp_trouble *trouble)
 {
@@ -209,7 +220,8 @@ static bool shake_hands(struct smtp_session *session, const struct smtp_purpose 
         return true;
     if (!smtp_tls_secure(session, policy, false, &begun, arena, trouble))
         return false;
-    return !begun || say_who_we_are(session, purpose->nexthop, arena, trouble);
+    return !begun ||
+           (say_who_we_are(session, purpose->nexthop, arena, trouble) && answers_in_turn(session, arena, trouble));
 }
 
 /* ---- connecting ---- */

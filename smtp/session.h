@@ -49,6 +49,7 @@ struct smtp_session {
     const struct tls_peer *tls; /* NULL: not encrypted */
     const char *tls_key;     /* of what may be resumed later */
     const char *tls_identity; /* of the policy that it was made under */
+    const char *tls_level;   /* of that policy, for the log: tls_status.h */
     bool tls_failed;         /* the handshake */
     struct smtp_tls_outcome outcome;
     bool needs_reset;        /* a transaction was left open */
@@ -91,6 +92,10 @@ void smtp_session_lost(struct smtp_session *session, const char *doing, struct a
 /* Fills in who the trouble is with; diagnostic: what the server said, NULL: nothing. The reason is the caller's. */
 void smtp_session_set_trouble(const struct smtp_session *session, const char *dsn, const char *diagnostic,
                               struct arena *arena, struct smtp_trouble *trouble);
+
+/* "mx.example[192.0.2.1]", "mail.example[private/store]"; and the same with the port, where there is one. */
+const char *smtp_peer_name(const struct smtp_host *host, struct arena *arena);
+const char *smtp_relay_name(const struct smtp_host *host, struct arena *arena);
 
 /* QUIT, if the session is alive, and close. */
 void smtp_session_close(struct smtp_session *session);

@@ -32,7 +32,8 @@ static bool make_contexts(struct smtp_tls *tls, const struct smtp_config *config
                                     .verify_depth = (int)config->tls_scert_verifydepth,
                                     .digest = config->tls_fingerprint_digest,
                                     .dane_digests = tls->parameters->tls_dane_digests,
-                                    .session_lifetime = tls->session_lifetime};
+                                    .session_lifetime = tls->session_lifetime,
+                                    .goodbye_limit = tls->parameters->tls_fast_shutdown_enable ? 0 : config->starttls_timeout};
 
     mail_tls_settings(tls->parameters, &settings);
     tls->context = tls_context_new(&settings, error);
@@ -51,15 +52,28 @@ static bool read_insecure_mx_policy(const char *name, enum smtp_tls_level *level
     return error_set(error, "invalid smtp_tls_dane_insecure_mx_policy: \"%s\": it is may, encrypt or dane", name);
 }
 
+/* What it says may be that TLS is a must. */
+static void warn_of_old_policy(const struct config *main_cf, bool lmtp)
+{
+    const char *name = lmtp ? "lmtp_tls_per_site" : "smtp_tls_per_site";
+
+    if (*config_get(main_cf, name) != '\0')
+        log_warning(NULL, "%s has no effect: %s_tls_policy_maps takes its place (MUST is verify, MUST_NOPEERMATCH encrypt)",
+                    name, lmtp ? "lmtp" : "smtp");
+}
+
 struct smtp_tls *smtp_tls_new(const struct config *main_cf, const struct smtp_config *config, bool lmtp,
                               struct error *error)
 {
     struct smtp_tls *tls = memory_new(sizeof *tls);
     struct error trouble;
 
+    warn_of_old_policy(main_cf, lmtp);
     tls->parameters = mail_tls_parameters(main_cf, error);
     tls->policies = table_list_open(config->tls_policy_maps, error);
-    if (tls->parameters == NULL || tls->policies == NULL || !open_keys(tls, config, lmtp, error) ||
+    tls->requiretls = smtp_requiretls_policy_new(config->requiretls_policy, error);
+    if (tls->parameters == NULL || tls->policies == NULL || tls->requiretls == NULL ||
+        !open_keys(tls, config, lmtp, error) ||
         !read_insecure_mx_policy(config->smtp_tls_dane_insecure_mx_policy, &tls->insecure_mx, error))
         return NULL;
     if (*config->tls_session_cache_database != '\0')
@@ -85,6 +99,7 @@ static bool not_offered(struct smtp_session *session, const struct smtp_tls_poli
     if (policy->level < SMTP_TLS_ENCRYPT)
         return true;
     error_set(&trouble->reason, "TLS is required, but was not offered by host %s", session->peer);
+    trouble->lack = TROUBLE_NO_STARTTLS;
     return fail(session, "4.7.4", arena, trouble);
 }
 
@@ -247,6 +262,7 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
     if (good)
         return true;
     error_set(&trouble->reason, "Server certificate not verified");
+    trouble->lack = TROUBLE_NOT_VERIFIED;
     return fail(session, "4.7.5", arena, trouble);
 }
 

@@ -4,6 +4,7 @@
 
 #include "mail/tls/key_files.h"
 #include "mail/tls/mail_tls.h"
+#include "smtp/requiretls.h"
 #include "smtp/session.h"
 #include "smtp/tls_policy.h"
 #include "util/table/table.h"
@@ -15,6 +16,7 @@ struct smtp_tls {
     struct private_files *files;
     struct key_files *keys;
     struct table_list *policies; /* smtp_tls_policy_maps */
+    struct smtp_requiretls_policy *requiretls;
     duration session_lifetime;   /* 0: no session is kept */
     enum smtp_tls_level insecure_mx; /* smtp_tls_dane_insecure_mx_policy */
 };

@@ -306,22 +306,40 @@ bool smtp_tls_policy_parse(const struct smtp_client *client, const char *item, c
     return take_entry(&draft, arena_copy(arena, entry), arena, error) && complete(client, &draft, arena, error);
 }
 
+static bool finish_policy(const struct smtp_client *client, const struct draft *draft, struct arena *arena,
+                          struct error *error)
+{
+    enum smtp_tls_level level = draft->policy->level;
+
+    if (client->config->tls_wrappermode && level < SMTP_TLS_ENCRYPT)
+        return error_set(error, "smtp_tls_wrappermode needs a security level of encrypt or above, not %s",
+                         smtp_tls_level_name(level));
+    if (level == SMTP_TLS_DANE && !complete_without_tlsa(client, draft, arena, error))
+        return false;
+    return level == SMTP_TLS_NONE || complete(client, draft, arena, error);
+}
+
 bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, struct arena *arena,
                           struct smtp_tls_policy *policy, struct error *error)
 {
-    const struct smtp_config *config = client->config;
     struct draft draft = {.policy = policy};
 
     begin_policy(client, item, arena, policy);
-    if (!default_level(config, &policy->level, error) || !read_table(client, item, &draft, arena, error) ||
-        !check_dnssec(client, policy, error))
+    return default_level(client->config, &policy->level, error) && read_table(client, item, &draft, arena, error) &&
+           check_dnssec(client, policy, error) && finish_policy(client, &draft, arena, error);
+}
+
+bool smtp_tls_policy_relaxed(const struct smtp_client *client, const char *item, struct arena *arena,
+                             struct smtp_tls_policy *policy, struct error *error)
+{
+    const struct draft draft = {.policy = policy};
+
+    begin_policy(client, item, arena, policy);
+    if (!default_level(client->config, &policy->level, error))
         return false;
-    if (config->tls_wrappermode && policy->level < SMTP_TLS_ENCRYPT)
-        return error_set(error, "smtp_tls_wrappermode needs a security level of encrypt or above, not %s",
-                         smtp_tls_level_name(policy->level));
-    if (policy->level == SMTP_TLS_DANE && !complete_without_tlsa(client, &draft, arena, error))
-        return false;
-    return policy->level == SMTP_TLS_NONE || complete(client, &draft, arena, error);
+    if (policy->level > SMTP_TLS_MAY)
+        policy->level = client->config->tls_wrappermode ? SMTP_TLS_ENCRYPT : SMTP_TLS_MAY;
+    return finish_policy(client, &draft, arena, error);
 }
 
 /* ---- what it asks of one host ---- */

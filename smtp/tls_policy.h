@@ -61,6 +61,11 @@ bool smtp_tls_policy_find(const struct smtp_client *client, const char *item, st
 bool smtp_tls_policy_parse(const struct smtp_client *client, const char *item, const char *entry, struct arena *arena,
                            struct smtp_tls_policy *policy, struct error *error);
 
+/* The policy for a message that asks to be sent whatever TLS is like (RFC 8689 section 3, TLS-Required: no): no table is
+ * asked, and the level is may at most; encrypt in wrapper mode. As above otherwise. */
+bool smtp_tls_policy_relaxed(const struct smtp_client *client, const char *item, struct arena *arena,
+                             struct smtp_tls_policy *policy, struct error *error);
+
 /* The names that the certificate of `host` may have, NULL at the end. */
 const char *const *smtp_tls_policy_names(const struct smtp_tls_policy *policy, const char *host, struct arena *arena);
 /* The fingerprints of match, NULL at the end. */

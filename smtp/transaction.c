@@ -5,11 +5,12 @@
 #include "mail/address/address.h"
 #include "smtp/content.h"
 #include "smtp/envelope.h"
+#include "smtp/xforward.h"
 
 /* What is unread on the way to the server at most, so that both sides never wait for the other to read. */
 enum { COMMANDS_AHEAD = 16384 };
 
-enum command { COMMAND_RSET, COMMAND_MAIL, COMMAND_RCPT, COMMAND_DATA, COMMAND_END };
+enum command { COMMAND_RSET, COMMAND_XFORWARD_CLIENT, COMMAND_XFORWARD_SESSION, COMMAND_MAIL, COMMAND_RCPT, COMMAND_DATA, COMMAND_END };
 
 struct expected {
     enum command command;
@@ -19,6 +20,7 @@ struct expected {
 struct transaction {
     struct smtp_session *session;
     struct delivery *delivery;
+    const struct transaction_terms *terms;
     struct transaction_refusal *refusals;
     struct smtp_trouble *trouble;
     struct expected *expected; /* a ring is not needed: it is emptied before it would wrap */
@@ -47,6 +49,7 @@ static struct delivery_result result_of(struct transaction *transaction, const c
     return (struct delivery_result){
         .relay = arena_copy(arena, session->relay),
         .connection_uses = session->uses,
+        .tls = transaction->terms->tls_status,
         .dsn = arena_copy(arena, dsn),
         .reason = reason,
         .relayed = !session->client->lmtp,
@@ -77,6 +80,8 @@ static const struct {
     const char *name, *doing;
 } commands[] = {
     [COMMAND_RSET] = {"RSET", "sending RSET"},
+    [COMMAND_XFORWARD_CLIENT] = {"XFORWARD name/address", "sending XFORWARD name/address"},
+    [COMMAND_XFORWARD_SESSION] = {"XFORWARD helo/protocol", "sending XFORWARD protocol/helo_name"},
     [COMMAND_MAIL] = {"MAIL FROM", "sending MAIL FROM"},
     [COMMAND_RCPT] = {"RCPT TO", "sending RCPT TO"},
     [COMMAND_DATA] = {"DATA", "sending DATA command"},
@@ -121,6 +126,14 @@ static void refuse_all(struct transaction *transaction, const struct delivery_re
 static bool positive(const struct transaction *transaction)
 {
     return transaction->session->reply.code / 100 == 2;
+}
+
+/* A filter that does not want to know is no reason to keep the message from it. */
+static void take_xforward_reply(struct transaction *transaction, enum command command)
+{
+    if (!positive(transaction))
+        log_warning(NULL, "host %s said: %s (in reply to %s command)", transaction->session->relay, reply_text(transaction),
+                    commands[command].name);
 }
 
 static void take_mail_reply(struct transaction *transaction)
@@ -193,6 +206,8 @@ static void take_reply(struct transaction *transaction, const struct expected *e
 {
     switch (expected->command) {
     case COMMAND_RSET: break;
+    case COMMAND_XFORWARD_CLIENT:
+    case COMMAND_XFORWARD_SESSION: take_xforward_reply(transaction, expected->command); break;
     case COMMAND_MAIL: take_mail_reply(transaction); break;
     case COMMAND_RCPT: take_rcpt_reply(transaction, expected->recipient); break;
     case COMMAND_DATA: take_data_reply(transaction); break;
@@ -204,8 +219,12 @@ static duration reply_limit(const struct transaction *transaction, enum command 
 {
     const struct smtp_config *config = transaction->session->client->config;
     const duration limits[] = {
-        [COMMAND_RSET] = config->rset_timeout,       [COMMAND_MAIL] = config->mail_timeout,
-        [COMMAND_RCPT] = config->rcpt_timeout,       [COMMAND_DATA] = config->data_init_timeout,
+        [COMMAND_RSET] = config->rset_timeout,
+        [COMMAND_XFORWARD_CLIENT] = config->xforward_timeout,
+        [COMMAND_XFORWARD_SESSION] = config->xforward_timeout,
+        [COMMAND_MAIL] = config->mail_timeout,
+        [COMMAND_RCPT] = config->rcpt_timeout,
+        [COMMAND_DATA] = config->data_init_timeout,
         [COMMAND_END] = config->data_done_timeout,
     };
 
@@ -287,6 +306,20 @@ static bool say(struct transaction *transaction, enum command command, size_t re
     return read_replies(transaction);
 }
 
+static bool say_who_sent_it(struct transaction *transaction)
+{
+    const struct smtp_session *session = transaction->session;
+    const struct delivery_request *request = &transaction->delivery->request;
+    int offered = session->offer.xforward;
+
+    if (!session->client->config->send_xforward_command)
+        return true;
+    return (!xforward_command(request, offered, XFORWARD_CLIENT, &transaction->line) ||
+            say(transaction, COMMAND_XFORWARD_CLIENT, 0)) &&
+           (!xforward_command(request, offered, XFORWARD_SESSION, &transaction->line) ||
+            say(transaction, COMMAND_XFORWARD_SESSION, 0));
+}
+
 static bool say_envelope(struct transaction *transaction, const struct envelope *envelope)
 {
     struct delivery *delivery = transaction->delivery;
@@ -298,6 +331,8 @@ static bool say_envelope(struct transaction *transaction, const struct envelope 
         if (!say(transaction, COMMAND_RSET, 0))
             return false;
     }
+    if (!say_who_sent_it(transaction))
+        return false;
     envelope_mail(envelope, &transaction->line);
     if (!say(transaction, COMMAND_MAIL, 0))
         return false;
@@ -406,20 +441,22 @@ static bool converse(struct transaction *transaction, const struct envelope *env
 }
 
 enum transaction_status smtp_transaction_run(struct smtp_session *session, struct delivery *delivery,
+                                             const struct transaction_terms *terms,
                                              struct transaction_refusal *refusals, struct smtp_trouble *trouble)
 {
     struct transaction transaction = {
-        .session = session, .delivery = delivery, .refusals = refusals, .trouble = trouble};
+        .session = session, .delivery = delivery, .terms = terms, .refusals = refusals, .trouble = trouble};
     struct envelope envelope;
     struct delivery_result refused;
     enum transaction_status status;
 
     *trouble = (struct smtp_trouble){0};
     transaction.taken = arena_alloc(delivery->arena, delivery->recipient_count * sizeof *transaction.taken);
-    /* RSET, MAIL, DATA and the end beside the recipients. */
+    /* RSET, XFORWARD twice, MAIL, DATA and the end beside the recipients. */
     transaction.expected =
-        arena_alloc(delivery->arena, (delivery->recipient_count + 4) * sizeof *transaction.expected);
+        arena_alloc(delivery->arena, (delivery->recipient_count + 6) * sizeof *transaction.expected);
     if (envelope_prepare(session, delivery, &envelope, &trouble->reason)) {
+        envelope.requiretls = terms->requiretls;
         status = converse(&transaction, &envelope) ? TRANSACTION_DONE : TRANSACTION_BROKEN;
     } else {
         refused = result_of(&transaction, envelope.refused_dsn, trouble->reason.text);

@@ -19,9 +19,16 @@ struct transaction_refusal {
     struct delivery_result result;
 };
 
+/* What there is to know of the delivery beside its message. */
+struct transaction_terms {
+    bool requiretls;        /* MAIL FROM says REQUIRETLS */
+    const char *tls_status; /* for the log; NULL: nothing */
+};
+
 /* Sends the message for all recipients of the delivery that are not settled. Those taken are settled as sent, those
  * refused for good as failed; temporary refusals go into refusals[recipient] (text in the delivery's arena). */
 enum transaction_status smtp_transaction_run(struct smtp_session *session, struct delivery *delivery,
+                                             const struct transaction_terms *terms,
                                              struct transaction_refusal *refusals, struct smtp_trouble *trouble);
 
 #endif

@@ -37,6 +37,7 @@ enum ehlo_keyword {
     EHLO_XCLIENT = 2048,
     EHLO_XFORWARD = 4096,
     EHLO_STARTTLS = 8192,
+    EHLO_REQUIRETLS = 16384,
 };
 unsigned ehlo_keywords_parse(const char *names);
 

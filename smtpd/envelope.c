@@ -1,4 +1,5 @@
-/* The extensions' parameters: SIZE (RFC 1870), BODY (6152), RET, ENVID, NOTIFY, ORCPT (3461), SMTPUTF8 (6531). */
+/* The extensions' parameters: SIZE (RFC 1870), BODY (6152), RET, ENVID, NOTIFY, ORCPT (3461), SMTPUTF8 (6531),
+ * REQUIRETLS (8689). */
 #include "smtpd/envelope.h"
 
 #include <stdlib.h>
@@ -130,6 +131,16 @@ static const char *take_smtputf8(struct smtp_session *session, struct transactio
     return NULL;
 }
 
+static const char *take_requiretls(struct smtp_session *session, struct transaction *transaction, const char *value)
+{
+    if (!session->smtpd->mail->requiretls_enable || session->tls == NULL || (session->discarded & EHLO_REQUIRETLS) != 0)
+        return unsupported;
+    if (*value != '\0')
+        return "501 5.5.4 Bad REQUIRETLS parameter syntax";
+    transaction->sendopts |= SENDOPT_REQUIRETLS;
+    return NULL;
+}
+
 /* RFC 4954 section 5: who is said to have sent it first; believed of clients that have logged in. */
 static const char *take_auth(struct smtp_session *session, struct transaction *transaction, const char *value)
 {
@@ -186,7 +197,7 @@ static const char *take_orcpt(struct smtp_session *session, struct transaction *
 static const struct parameter_row mail_parameters_taken[] = {
     {"SIZE", EHLO_SIZE, take_size},   {"BODY", EHLO_8BITMIME, take_body}, {"RET", EHLO_DSN, take_ret},
     {"ENVID", EHLO_DSN, take_envid},  {"SMTPUTF8", EHLO_SMTPUTF8, take_smtputf8},
-    {"AUTH", EHLO_AUTH, take_auth},
+    {"AUTH", EHLO_AUTH, take_auth},   {"REQUIRETLS", EHLO_REQUIRETLS, take_requiretls},
     {NULL, 0, NULL},
 };
 

@@ -28,6 +28,7 @@ static const struct {
     {"dsn", EHLO_DSN},
     {"smtputf8", EHLO_SMTPUTF8},
     {"chunking", EHLO_CHUNKING},
+    {"requiretls", EHLO_REQUIRETLS},
     {"silent-discard", EHLO_SILENT},
 };
 
@@ -144,6 +145,8 @@ void smtpd_ehlo(struct smtp_session *session, const char *arguments)
         without |= EHLO_VRFY;
     if (!mail->smtputf8_enable)
         without |= EHLO_SMTPUTF8;
+    if (!mail->requiretls_enable || session->tls == NULL)
+        without |= EHLO_REQUIRETLS;
     if (!smtpd_tls_offered(session))
         without |= EHLO_STARTTLS;
     text_append_format(&lines, "%s\n", mail->myhostname);

@@ -8,6 +8,7 @@
 
 #include "smtpd/tls.h"
 #include "util/base/memory.h"
+#include "util/net/tls_library.h"
 #include "util/task/offload.h"
 
 static const duration least_lifetime = 120 * SECONDS, greatest_lifetime = 100 * 86400 * SECONDS;
@@ -140,6 +141,7 @@ static bool make_context(struct smtpd *smtpd, const struct tls_parameters *param
                                     .dh_file = config->smtpd_tls_dh1024_param_file,
                                     .ciphers = tls->ciphers,
                                     .in_threads = true,
+                                    .goodbye_limit = parameters->tls_fast_shutdown_enable ? 0 : config->smtpd_starttls_timeout,
                                     .session_lifetime = session_lifetime(config)};
 
     tls->session_lifetime = settings.session_lifetime;
@@ -163,7 +165,7 @@ static void warn(const struct smtpd_config *config)
 {
     if (config->smtpd_tls_enable_rpk && !tls_library_has_raw_keys())
         log_warning(NULL, "smtpd_tls_enable_rpk = yes: raw public keys need OpenSSL 3.2 or later, this is %s: clients are "
-                          "shown certificates only", tls_library_version());
+                          "shown certificates only", tls_library_running());
     if (config->smtpd_tls_loglevel >= TLS_LOG_STEPS)
         log_info(NULL, "initializing the server-side TLS engine");
 }

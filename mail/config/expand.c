@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/base/memory.h"
+#include "util/net/ascii_name.h"
 
 struct expansion {
     const struct expand_names *names;
@@ -282,6 +283,31 @@ static bool expand_name(struct expansion *expansion, struct span name, const str
     return ok;
 }
 
+/* domain_to_ascii{text}: its inside has been found. */
+static bool expand_ascii_domain(struct expansion *expansion, struct span rest)
+{
+    struct span inside;
+    struct text domain = {0};
+    bool ok = take_braced(&rest, &inside, expansion->error) && expand_into(expansion, inside, &domain);
+
+    skip_space(&rest);
+    if (ok && rest.start < rest.end)
+        ok = error_set(expansion->error, "unexpected input at: \"%.*s\"", (int)(rest.end - rest.start), rest.start);
+    if (ok && !net_name_to_ascii(text_string(&domain), expansion->result))
+        ok = error_set(expansion->error, "\"%s\" is no domain name: it has to be UTF-8, with labels of up to 63 letters",
+                       text_string(&domain));
+    text_free(&domain);
+    return ok;
+}
+
+static bool is_function(struct span name, struct span rest)
+{
+    static const char function[] = "domain_to_ascii";
+
+    return (size_t)(name.end - name.start) == strlen(function) && memcmp(name.start, function, strlen(function)) == 0 &&
+           rest.start < rest.end && *rest.start == '{';
+}
+
 /* The inside of ${...} or $(...). */
 static bool expand_reference(struct expansion *expansion, struct span inside)
 {
@@ -294,6 +320,8 @@ static bool expand_reference(struct expansion *expansion, struct span inside)
     name = (struct span){inside.start, inside.start};
     while (name.end < inside.end && is_name_char(*name.end))
         name.end++;
+    if (is_function(name, (struct span){name.end, inside.end}))
+        return expand_ascii_domain(expansion, (struct span){name.end, inside.end});
     return take_branches((struct span){name.end, inside.end}, &branches, expansion->error) &&
            expand_name(expansion, name, &branches);
 }
@@ -383,7 +411,7 @@ void expand_each_name(const char *value, expand_name_fn *name, void *context)
         for (found.end = found.start; is_name_char(*found.end);)
             found.end++;
         c = found.end;
-        if (found.end == found.start)
+        if (found.end == found.start || is_function(found, (struct span){c, c + strlen(c)}))
             continue;
         copy = memory_copy_bytes(found.start, (size_t)(found.end - found.start));
         name(context, copy);

@@ -53,6 +53,7 @@ struct delivery {
 struct delivery_result {
     const char *relay;     /* "host[addr]:port", "local", "none"; NULL: none */
     int connection_uses;   /* conn_use=, when more than 1 */
+    const char *tls;       /* tls=, "may:none"; NULL: not logged */
     const char *dsn;       /* "4.4.1" */
     const char *reason;    /* in parentheses in the log */
     const char *diagnostic_type; /* "smtp", "x-unix"; NULL: none */

@@ -76,6 +76,8 @@ void delivery_log_line(const char *queue_id, const struct message_recipient *rec
     if (result->connection_uses > 1)
         text_append_format(&line, ", conn_use=%d", result->connection_uses);
     append_delays(&line, arrival_time, active_time, times, mail->delay_logging_resolution_limit);
+    if (result->tls != NULL)
+        text_append_format(&line, ", tls=%s", result->tls);
     log_info(&log, "%s, dsn=%s, status=%s (%s)", text_string(&line), result->dsn, status, result->reason);
     text_free(&line);
 }

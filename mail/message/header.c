@@ -21,6 +21,7 @@ static const struct header_info known[] = {
     {"Message-Id", HEADER_MESSAGE_ID, HEADER_OTHER},
     {"Received", HEADER_RECEIVED, HEADER_OTHER},
     {"Reply-To", HEADER_NONE, SENDERS},
+    {"Require-TLS-ESMTP", HEADER_REQUIRE_TLS_ESMTP, HEADER_OTHER},
     {"Resent-Bcc", HEADER_RESENT_BCC, RECIPIENTS | HEADER_RESENT | HEADER_EXTRACT | HEADER_DROP},
     {"Resent-Cc", HEADER_RESENT_CC, RECIPIENTS | HEADER_RESENT | HEADER_EXTRACT},
     {"Resent-Date", HEADER_RESENT_DATE, HEADER_RESENT},
@@ -32,6 +33,7 @@ static const struct header_info known[] = {
     {"Return-Path", HEADER_RETURN_PATH, SENDERS | HEADER_DROP},
     {"Return-Receipt-To", HEADER_NONE, SENDERS},
     {"Sender", HEADER_NONE, SENDERS},
+    {"TLS-Required", HEADER_TLS_REQUIRED, HEADER_OTHER},
     {"To", HEADER_TO, RECIPIENTS | HEADER_EXTRACT},
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/sasl/saslprep.h"
 #include "util/base/memory.h"
 
 /* "{SHA512-CRYPT}$6$..." */
@@ -68,12 +69,23 @@ static bool crypt_matches(const char *crypted, const char *password)
     return same;
 }
 
+/* As it was typed, and as it is prepared (RFC 4616 section 3): whoever made the string may have done either. */
+static bool crypt_matches_prepared(const char *crypted, const char *password)
+{
+    struct text prepared = {0};
+    bool other = saslprep(password, &prepared) && strcmp(text_string(&prepared), password) != 0;
+    bool same = crypt_matches(crypted, password) || (other && crypt_matches(crypted, text_string(&prepared)));
+
+    text_wipe(&prepared);
+    return same;
+}
+
 bool password_check(const struct password_entry *entry, const char *password)
 {
     if (*password == '\0' || strlen(password) > PASSWORD_LIMIT)
         return false;
     if (entry->crypted != NULL)
-        return crypt_matches(entry->crypted, password);
+        return crypt_matches_prepared(entry->crypted, password);
     return scram_verifier_check(&entry->scram, password);
 }
 

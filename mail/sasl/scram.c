@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mail/sasl/saslprep.h"
 #include "util/base/base64.h"
 #include "util/base/memory.h"
 
@@ -14,11 +15,14 @@ void scram_keys(const char *password, const void *salt, size_t salt_length, unsi
                 unsigned char client_key[SCRAM_KEY_SIZE], unsigned char server_key[SCRAM_KEY_SIZE])
 {
     unsigned char salted[SCRAM_KEY_SIZE];
+    struct text prepared = {0};
 
-    crypto_pbkdf2_sha256(password, strlen(password), salt, salt_length, iterations, salted);
+    saslprep(password, &prepared);
+    crypto_pbkdf2_sha256(text_string(&prepared), prepared.length, salt, salt_length, iterations, salted);
     crypto_hmac_sha256(salted, sizeof salted, "Client Key", 10, client_key);
     crypto_hmac_sha256(salted, sizeof salted, "Server Key", 10, server_key);
     explicit_bzero(salted, sizeof salted);
+    text_wipe(&prepared);
 }
 
 void scram_sign(const unsigned char key[SCRAM_KEY_SIZE], const char *messages,

@@ -1,8 +1,7 @@
 /* scram - SCRAM-SHA-256 and SCRAM-SHA-256-PLUS: RFC 5802 and RFC 7677, both sides, and the verifiers that a server
  * keeps in place of passwords.
  *
- * Passwords are taken as the bytes they are: SASLprep (RFC 4013) changes nothing in printable ASCII, and what it would
- * change elsewhere is left to whoever types. */
+ * Names and passwords are prepared (saslprep.h); what cannot be is taken as the bytes it is. */
 #ifndef MAIL_SASL_SCRAM_H
 #define MAIL_SASL_SCRAM_H
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "mail/sasl/scram.h"
+#include "mail/sasl/saslprep.h"
 #include "util/base/base64.h"
 #include "util/base/memory.h"
 
@@ -20,8 +21,10 @@ struct scram_client *scram_client_new(const char *username, const char *password
                                       const struct sasl_binding *binding, const char *nonce)
 {
     struct scram_client *client = memory_new(sizeof *client);
+    struct text prepared = {0};
 
-    client->username = memory_copy_string(username);
+    saslprep(username, &prepared);
+    client->username = text_take(&prepared);
     text_append(&client->password, password);
     client->binding = plus ? binding : NULL;
     if (plus)

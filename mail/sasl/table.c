@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mail/sasl/password.h"
+#include "mail/sasl/saslprep.h"
 #include "mail/sasl/plain.h"
 #include "mail/sasl/sasl_server.h"
 #include "mail/sasl/secret.h"
@@ -48,15 +49,24 @@ struct login {
 
 /* ---- users ---- */
 
-/* The name with its domain. False: it cannot be anybody's. */
+static bool acts_as_itself(const char *name, const char *authorization)
+{
+    struct text prepared = {0};
+    bool same = *authorization == '\0' || (saslprep(authorization, &prepared) && string_equal(text_string(&prepared), name));
+
+    text_free(&prepared);
+    return same;
+}
+
+/* The name, prepared and with its domain. False: it cannot be anybody's. */
 static bool take_username(const struct user_table *table, struct sasl_exchange *exchange, const char *name,
                           const char *authorization)
 {
     const char *domain = table->settings->local_domain;
+    bool prepared = saslprep(name, &exchange->username);
 
-    text_clear(&exchange->username);
-    text_append(&exchange->username, name);
-    if (!sasl_username_valid(name) || (*authorization != '\0' && strcmp(authorization, name) != 0))
+    name = text_string(&exchange->username);
+    if (!prepared || !sasl_username_valid(name) || !acts_as_itself(name, authorization))
         return false;
     if (*domain != '\0' && strchr(name, '@') == NULL)
         text_append_format(&exchange->username, "@%s", domain);

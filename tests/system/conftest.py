@@ -27,6 +27,7 @@ Tests marked `peer` describe what Postfix does too: with MTA=postfix in the envi
 KEEP=1 keeps the directories of instances.
 """
 import os
+import ssl
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from harness.certificates import make_certificate  # noqa: E402
 from harness.instance import Instance, MTA, new_directory, remove_directory  # noqa: E402
 from harness.login_server import LoginServer  # noqa: E402
 from harness.network import PrivateNetwork, possible as network_possible  # noqa: E402
@@ -140,6 +142,39 @@ def module_sinks():
 def module_sink(module_sinks):
     """One sink for all tests of a file."""
     return module_sinks()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate authority that nobody trusts who was not told to."""
+    directory = tmp_path_factory.mktemp("authority")
+    directory.chmod(0o755)
+    return make_certificate(directory, "authority")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory, authority):
+    """Made by it, for mx.example and *.wild.example."""
+    directory = tmp_path_factory.mktemp("server")
+    return make_certificate(directory, "mx.example", issuer=authority,
+                            extensions=("subjectAltName=DNS:mx.example,DNS:*.wild.example",
+                                        "basicConstraints=critical,CA:FALSE"))
+
+
+@pytest.fixture
+def make_tls_sink(certificate):
+    """As make_sink, with STARTTLS and that certificate."""
+    sinks = []
+
+    def make(**options):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate.pair)
+        sinks.append(SmtpSink(tls=context, **options))
+        return sinks[-1]
+
+    yield make
+    for sink in sinks:
+        sink.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from harness.waiting import wait_until
 pytestmark = pytest.mark.skipif(MTA == "postfix", reason="ours alone")
 
 USERS = {"scram": ("scram", "pencil"), "yes": ("yescrypt", "pa ss"), "sha@example.com": ("sha512", "pässword"),
-         "com,ma=": ("scram", "pencil")}
+         "com,ma=": ("scram", "pencil"), "andré": ("scram", "pässword")}
 SETTINGS = {"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "table", "smtpd_peername_lookup": "no",
             "mynetworks": "127.0.0.2", "smtpd_hard_error_limit": "1000", "smtpd_error_sleep_time": "0",
             "defer_transports": "smtp"}
@@ -51,6 +51,20 @@ def client(mta):
 def test_offer(mta):
     with mta.smtp() as client:
         assert "AUTH PLAIN LOGIN SCRAM-SHA-256" in client.ehlo("here").lines
+
+
+def test_as_it_was_typed(mta):
+    """An accent may be part of its letter or stand behind it (RFC 4013)."""
+    name, password = "andre\u0301", "pa\u0308ssword"
+    with mta.smtp() as client:
+        client.ehlo("here")
+        client.command(f"AUTH PLAIN {plain(name, password, 'andré')}", 235)
+        client.envelope("a@b.example", ["u@far.example"])
+    mta.wait_log("sasl_username=andré")
+    with mta.smtp() as client:
+        client.ehlo("here")
+        client.command(f"AUTH PLAIN {plain(chr(0x0627) + '1', password)}", 535)
+    assert mta.run("postsasl", "-t", name, input=password + "\n").returncode == 0
 
 
 @pytest.mark.parametrize("name, password", [(name, password) for name, (_, password) in USERS.items()]

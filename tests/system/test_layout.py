@@ -80,6 +80,8 @@ def test_run_private(directory, user):
         wait_until(lambda: "Stop:" in output.read_text() or running.poll() is not None, 30, output.read_text)
         assert "A message has arrived: " in output.read_text()
         assert len(list((directory / "run/Maildir/new").iterdir())) == 1
+        assert "TLS connection established to 127.0.0.1" in output.read_text()
+        assert "sasl_method=SCRAM-SHA-256-PLUS, sasl_username=me" in output.read_text()
     finally:
         os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C on a terminal
         assert running.wait(20) == 0, output.read_text()

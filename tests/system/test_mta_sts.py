@@ -111,6 +111,21 @@ def test_enforced(world):
     assert world.host.requests == [DOMAIN]
 
 
+@pytest.mark.parametrize("mode, header, tls, status", [
+    ("enforce", "Require-TLS-ESMTP: yes", r"\w+/requiretls", "sent"),
+    ("testing", "Require-TLS-ESMTP: yes", r"may/!requiretls:nocertmatch", "bounced"),
+    ("enforce", "TLS-Required: no", "may", "sent")])
+def test_what_the_sender_wants(world, mode, header, tls, status):
+    """RFC 8689: an enforced policy is what REQUIRETLS asks for; TLS-Required: no is sent as if there were none."""
+    world.publish("1", policy(mode, MX if header.startswith("Require") else "other.example"))
+    world.sink.inside_tls = ["REQUIRETLS"]
+    world.start(smtp_requiretls_policy="enforce", smtp_log_tls_feature_status="yes")
+    with world.mta.smtp() as client:
+        client.ehlo()
+        client.transaction("", ["u@y.example"], header + "\r\nSubject: x\r\n\r\nhello\r\n")
+    world.mta.wait_log(rf"to=<u@y.example>, .*tls={tls}, dsn=\S+, status={status} ", timeout=30)
+
+
 def test_session_is_not_shared_with_what_came_before(world):
     """A connection kept from before the policy is no more used when there is one."""
     del world.dns.zone["_mta-sts." + DOMAIN]

@@ -4,39 +4,10 @@ import ssl
 import pytest
 
 from harness.certificates import make_certificate
-from harness.smtp_sink import Rule, SmtpSink
+from harness.instance import MTA
+from harness.smtp_sink import Rule
 
 pytestmark = pytest.mark.peer
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("authority")
-    directory.chmod(0o755)
-    return make_certificate(directory, "authority")
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory, authority):
-    directory = tmp_path_factory.mktemp("server")
-    return make_certificate(directory, "mx.example", issuer=authority,
-                            extensions=("subjectAltName=DNS:mx.example,DNS:*.wild.example",
-                                        "basicConstraints=critical,CA:FALSE"))
-
-
-@pytest.fixture
-def make_tls_sink(certificate):
-    sinks = []
-
-    def make(**options):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate.pair)
-        sinks.append(SmtpSink(tls=context, **options))
-        return sinks[-1]
-
-    yield make
-    for sink in sinks:
-        sink.close()
 
 
 def send(make_instance, sink, text="Subject: x\r\n\r\nhello\r\n", **settings):
@@ -186,6 +157,12 @@ def test_attributes_without_tls_are_of_no_use(make_instance, make_tls_sink, dire
     mta = send(make_instance, sink, smtp_tls_policy_maps=f"texthash:{table}", smtp_tls_security_level="encrypt")
     assert not sink.wait_for(1)[0].encrypted
     mta.wait_log('warning: .*ignoring attribute "protocols=TLSv1.2" with TLS disabled')
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="still has it")
+def test_old_policies_are_not_passed_over_in_silence(make_instance, make_sink):
+    mta = send(make_instance, make_sink(), smtp_tls_per_site="static:MUST")
+    mta.wait_log(r"smtp\[\d+\]: warning: smtp_tls_per_site has no effect: smtp_tls_policy_maps takes its place")
 
 
 def test_server_name(make_instance, make_tls_sink):

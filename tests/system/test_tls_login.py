@@ -1,4 +1,5 @@
 """Logins within TLS: none before it where main.cf says so, bound to the connection, and told of."""
+import os
 import re
 
 import pytest
@@ -73,3 +74,21 @@ def test_our_client_at_our_server(make_instance, server, mechanism):
         client.transaction("a@x.example", ["b@y.example"], "Subject: x\r\n\r\nhello\r\n")
     relay.wait_log("status=sent")
     assert re.search(rf"client=.*sasl_method={mechanism}, sasl_username=joe", server.log())
+
+
+@pytest.mark.root
+def test_who_handles_passwords_leaves_no_core_file(make_instance, server):
+    """Also where nobody ever was root, which alone would keep processes from being dumped."""
+    sender = make_instance({"relayhost": f"[127.0.0.1]:{server.port}", "smtp_sasl_auth_enable": "yes",
+                            "smtp_tls_security_level": "encrypt", "smtp_sasl_password_maps": "static:joe:pencil",
+                            "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "table",
+                            "smtpd_sasl_path": "inline:{joe=none}"}, user="nobody")
+    sender.start()
+    with sender.smtp() as client:
+        client.ehlo()
+        client.transaction("a@b.example", ["c@far.example"])
+    server.wait_log("sasl_username=joe")
+    for name, dumped in ("smtpd", False), ("smtp", False), ("qmgr", True):
+        for pid in sender.processes(name):
+            assert (os.stat(f"/proc/{pid}/environ").st_uid != 0) == dumped, name
+    assert "pencil" not in server.log() + sender.log()

@@ -63,6 +63,22 @@ static void names(void **state)
     expands_to("a}b{c", "a}b{c");
 }
 
+static void domains_in_ascii(void **state)
+{
+    (void)state;
+    expands_to("{ .${domain_to_ascii{$mydomain}} = x }", "{ .d.example = x }");
+    expands_to("${domain_to_ascii{b\u00fccher.$mydomain}}", "xn--bcher-kva.d.example");
+    expands_to("${domain_to_ascii{B\u00dccher.$mydomain}}", "xn--bcher-kva.d.example");
+    /* RFC 3492 section 7.1 (B), (F) and (L). */
+    expands_to("${domain_to_ascii{\u4ed6\u4eec\u4e3a\u4ec0\u4e48\u4e0d\u8bf4\u4e2d\u6587}}", "xn--ihqwcrb4cv8a8dqg056pqjye");
+    expands_to("${domain_to_ascii{\u05dc\u05de\u05d4\u05d4\u05dd\u05e4\u05e9\u05d5\u05d8\u05dc\u05d0\u05de\u05d3\u05d1\u05e8\u05d9\u05dd"
+               "\u05e2\u05d1\u05e8\u05d9\u05ea}}", "xn--4dbcagdahymbxekheh6e0a7fei0b");
+    expands_to("${domain_to_ascii{3\u5e74b\u7d44\u91d1\u516b\u5148\u751f}}", "xn--3b-ww4c5e180e575a65lsy2b");
+    is_refused("${domain_to_ascii{a\xff}}", "is no domain name");
+    is_refused("${domain_to_ascii{a} b}", "unexpected input");
+    is_refused("${domain_to_ascii{a", "truncated");
+}
+
 static void conditions_on_names(void **state)
 {
     (void)state;
@@ -175,6 +191,7 @@ static void references(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(domains_in_ascii),
         cmocka_unit_test(names),  cmocka_unit_test(conditions_on_names), cmocka_unit_test(comparisons),
         cmocka_unit_test(levels), cmocka_unit_test(bad_syntax),          cmocka_unit_test(loops_end),
         cmocka_unit_test(growth_ends), cmocka_unit_test(references),

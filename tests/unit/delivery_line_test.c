@@ -72,6 +72,10 @@ static void test_lines(void **state)
     assert_string_equal(log_one(&other, &result, 4 * SECONDS, "internal"),
                         "3F2A: to=<b@example.com>, orig_to=<info@example.com>, relay=mx[192.0.2.1]:25, conn_use=3, "
                         "delay=5, delays=1.5/0.5/1/2, dsn=2.0.0, status=sent (250 OK)");
+    result.tls = "may:none";
+    assert_string_equal(log_one(&other, &result, 4 * SECONDS, "internal"),
+                        "3F2A: to=<b@example.com>, orig_to=<info@example.com>, relay=mx[192.0.2.1]:25, conn_use=3, "
+                        "delay=5, delays=1.5/0.5/1/2, tls=may:none, dsn=2.0.0, status=sent (250 OK)");
     log_set_sink(NULL);
 }
 

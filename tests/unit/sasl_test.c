@@ -8,6 +8,7 @@
 
 #include "mail/sasl/password.h"
 #include "mail/sasl/plain.h"
+#include "mail/sasl/saslprep.h"
 #include "mail/sasl/sasl_client.h"
 #include "mail/sasl/scram.h"
 #include "util/base/base64.h"
@@ -102,6 +103,58 @@ static void test_plain(void **state)
     assert_int_equal(message.length, 6);
     assert_memory_equal(message.data, "\0tim\0x", 6);
     text_free(&message);
+}
+
+static void assert_prepared(const char *text, const char *expected)
+{
+    struct text prepared = {0};
+
+    assert_int_equal(saslprep(text, &prepared), expected != NULL);
+    assert_string_equal(text_string(&prepared), expected != NULL ? expected : text);
+    text_free(&prepared);
+}
+
+/* RFC 4013 section 3, and what people type. */
+static void test_saslprep(void **state)
+{
+    (void)state;
+    assert_prepared("I\u00adX", "IX");
+    assert_prepared("user", "user");
+    assert_prepared("USER", "USER");
+    assert_prepared("\u00aa", "a");
+    assert_prepared("\u2168", "IX");
+    assert_prepared("\u06271", NULL);
+    assert_prepared("x\a", "x\a"); /* ASCII is left to others */
+    assert_prepared("\u00e9\a", NULL);
+    assert_prepared("e\u0301", "\u00e9");
+    assert_prepared("a\u00a0b\u3000c", "a b c");
+    assert_prepared("\U0001f511", "\U0001f511");
+    assert_prepared("", "");
+    assert_prepared("a\xff", NULL);
+    assert_prepared("\u00ad", "\u00ad"); /* nothing would be left */
+}
+
+static void test_prepared_passwords(void **state)
+{
+    static const char composed[] = "p\u00e4ss", decomposed[] = "pa\u0308ss";
+    struct password_entry entry;
+    struct text text = {0};
+    struct error error;
+
+    (void)state;
+    password_scram(decomposed, 4096, &text);
+    assert_true(password_entry_parse(text_string(&text), &entry));
+    assert_true(password_check(&entry, composed));
+    assert_true(password_check(&entry, decomposed));
+    assert_false(password_check(&entry, "pass"));
+    password_entry_clear(&entry);
+    text_clear(&text);
+    assert_true(password_crypt("sha256", 1000, composed, &text, &error));
+    assert_true(password_entry_parse(text_string(&text), &entry));
+    assert_true(password_check(&entry, decomposed));
+    assert_false(password_check(&entry, "pass"));
+    password_entry_clear(&entry);
+    text_free(&text);
 }
 
 static void test_usernames(void **state)
@@ -428,6 +481,8 @@ int main(void)
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_base64_bytes),
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_saslprep),
+        cmocka_unit_test(test_prepared_passwords),
         cmocka_unit_test(test_usernames),
         cmocka_unit_test(test_scram_client),
         cmocka_unit_test(test_scram_server),

@@ -29,7 +29,7 @@ struct tls_settings {
     /* Certificates of others. */
     const char *ca_file, *ca_path; /* "" none. They are read by tls_context_new */
     bool default_ca;               /* the system's as well */
-    int verify_depth;              /* intermediate certificates */
+    int verify_depth;              /* *_verifydepth: so many intermediate certificates, and one more, as with Postfix */
     const char *digest;            /* of fingerprints: "sha256" */
     const char *dane_digests;      /* client: tls_dane_digests, "sha512 sha256", the strongest first; NULL: no DANE */
     bool legacy_key_fingerprints;  /* tls_legacy_public_key_fingerprints */
@@ -44,6 +44,7 @@ struct tls_settings {
     const char *no_workarounds; /* tls_disable_workarounds: of SSL_OP_ALL, what is switched off */
     bool in_threads;           /* handshakes are computed in worker threads (util/task/offload.h): the other tasks go on
                                 * meanwhile, and other cores help. Not while steps are logged */
+    duration goodbye_limit;    /* how long a peer's goodbye is waited for in the end; 0: not at all */
     /* Sessions. */
     const char *session_context; /* server: sessions are resumed only where this is the same: the service's name and
                                   * whatever a client must be judged by */
@@ -70,7 +71,6 @@ bool tls_context_takes_tlsa(const struct tls_context *context, const struct tls_
 bool tls_library_start(const char *config_file, const char *config_name, struct error *error);
 /* Whether this OpenSSL can show and accept raw public keys (RFC 7250: OpenSSL 3.2). */
 bool tls_library_has_raw_keys(void);
-const char *tls_library_version(void); /* "OpenSSL 3.0.19 27 Jan 2026" */
 
 /* ---- one handshake ---- */
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <limits.h>
 #include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -41,11 +42,6 @@ bool tls_library_start(const char *config_file, const char *config_name, struct 
 bool tls_library_has_raw_keys(void)
 {
     return OpenSSL_version_num() >= 0x30200000L && OPENSSL_VERSION_NUMBER >= 0x30200000L;
-}
-
-const char *tls_library_version(void)
-{
-    return OpenSSL_version(OPENSSL_VERSION);
 }
 
 /* ---- options ---- */
@@ -213,7 +209,7 @@ static bool set_trust(SSL_CTX *ssl, const struct tls_settings *settings, struct 
             SSL_CTX_set_client_CA_list(ssl, names);
     }
     ERR_clear_error();
-    SSL_CTX_set_verify_depth(ssl, settings->verify_depth);
+    SSL_CTX_set_verify_depth(ssl, settings->verify_depth < INT_MAX ? settings->verify_depth + 1 : INT_MAX);
     return true;
 }
 
@@ -308,6 +304,7 @@ struct tls_context *tls_context_new(const struct tls_settings *settings, struct 
     context->digest = memory_copy_string(settings->digest);
     context->ciphers = settings->ciphers != NULL ? memory_copy_string(settings->ciphers) : NULL;
     context->in_threads = settings->in_threads;
+    context->goodbye_limit = settings->goodbye_limit;
     context->legacy_key_fingerprints = settings->legacy_key_fingerprints;
     if (context->ssl == NULL) {
         tls_error_take(error, "OpenSSL");

@@ -42,6 +42,7 @@ static struct tls *tls_new(struct tls_context *context, struct stream *stream, c
     tls->handshake = handshake;
     tls->peer = memory_copy_string(handshake->peer);
     tls->log_level = handshake->log_level;
+    tls->goodbye_limit = tls->context->goodbye_limit;
     tls->new_session = handshake->new_session;
     tls->session_context = handshake->session_context;
     SSL_set_app_data(tls->ssl, tls);

@@ -26,6 +26,7 @@ struct tls_context {
     char *digest, *ciphers; /* NULL: OpenSSL's own ciphers */
     bool legacy_key_fingerprints;
     bool in_threads;
+    duration goodbye_limit;
 };
 
 /* One connection; the transport's state. */
@@ -37,6 +38,7 @@ struct tls {
     char *peer;                              /* "name[address]", when something may be logged later */
     int log_level;
     bool established, broken;
+    duration goodbye_limit;
     bool by_ticket; /* the session is resumed by a ticket */
     char *asked_name;           /* what SNI asked for */
     char *asked_session;        /* the ID of the session that the client wants to resume */

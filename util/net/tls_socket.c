@@ -167,12 +167,33 @@ static ssize_t transport_write(void *state, const void *bytes, size_t length, bo
     return -1;
 }
 
+/* Whatever comes before it is dropped. */
+static void wait_for_goodbye(struct tls *tls)
+{
+    struct deadline deadline = deadline_in(tls->goodbye_limit);
+    char dropped[1024];
+
+    for (unsigned turn = 0; turn < IDLE_TURNS && (SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN) == 0; turn++) {
+        int got = SSL_read(tls->ssl, dropped, sizeof dropped);
+
+        if (got > 0)
+            continue;
+        if (SSL_get_error(tls->ssl, got) != SSL_ERROR_WANT_READ ||
+            task_wait_readable(stream_fd(tls->stream), deadline) != WAIT_READY)
+            return;
+        tls->quota = QUOTA;
+    }
+}
+
 static void transport_close(void *state)
 {
     struct tls *tls = state;
 
-    if (tls->established && !tls->broken && stream_status(tls->stream) != STREAM_FAILED)
-        SSL_shutdown(tls->ssl); /* says goodbye, and waits for no answer: tls_fast_shutdown_enable */
+    if (tls->established && !tls->broken && stream_status(tls->stream) != STREAM_FAILED) {
+        SSL_shutdown(tls->ssl);
+        if (tls->goodbye_limit > 0 && task_current() != NULL)
+            wait_for_goodbye(tls);
+    }
     SSL_free(tls->ssl);
     ERR_clear_error();
     free(tls->peer);

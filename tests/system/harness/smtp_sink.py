@@ -57,13 +57,14 @@ class Hangup(Exception):
 
 class SmtpSink:
     """tls: an ssl.SSLContext; STARTTLS is offered then, or (wrapped) TLS begins with the connection. behind_starttls: bytes
-    that leave together with the answer to STARTTLS."""
+    that leave together with the answer to STARTTLS. inside_tls: extensions that are offered once TLS stands."""
 
     def __init__(self, port=0, host="127.0.0.1", extensions=("PIPELINING", "8BITMIME", "SIZE 20000000", "DSN"),
-                 lmtp=False, name="sink.example", tls=None, wrapped=False, behind_starttls=b""):
+                 lmtp=False, name="sink.example", tls=None, wrapped=False, behind_starttls=b"",
+                 inside_tls=()):
         self.listener = socket.create_server((host, port), backlog=200)
         self.host, self.port = self.listener.getsockname()
-        self.extensions = list(extensions)
+        self.extensions, self.inside_tls = list(extensions), list(inside_tls)
         self.lmtp, self.name = lmtp, name
         self.tls, self.wrapped, self.behind_starttls = tls, wrapped, behind_starttls
         self.rules = []
@@ -161,7 +162,7 @@ class SmtpSink:
         verb = line.split(" ", 1)[0].upper()
         argument = line[line.find("<") + 1:line.rfind(">")]
         if verb in ("EHLO", "LHLO"):
-            offered = self.extensions + (["STARTTLS"] if self.tls and not session.encrypted else [])
+            offered = self.extensions + (self.inside_tls if session.encrypted else ["STARTTLS"] if self.tls else [])
             self._answer(session, verb, line, "\n".join(f"250 {w}" for w in [self.name] + offered))
         elif verb == "STARTTLS" and self.tls:
             self._start_tls(session, line)

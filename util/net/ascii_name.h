@@ -1,0 +1,14 @@
+/* ascii_name - a domain name of any script as DNS has it: labels beyond ASCII become xn--... (IDNA 2008, RFC 5891, with the
+ * mapping of UTS 46: "Bücher" is "bücher"). */
+#ifndef UTIL_NET_ASCII_NAME_H
+#define UTIL_NET_ASCII_NAME_H
+
+#include <stdbool.h>
+
+#include "util/base/text.h"
+
+/* Appends the name. What is ASCII stays as it is. False: it is no UTF-8, has characters that no name may have, or a label is longer
+ * than DNS takes. */
+bool net_name_to_ascii(const char *name, struct text *out);
+
+#endif

@@ -33,15 +33,26 @@ def encode_value(kind, value):
     return encode_name(value)
 
 
+def open_sockets(address, port):
+    """For datagrams and for connections, on the same port; one that is free for both when port is 0."""
+    while True:
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.bind((address, port))
+        try:
+            return datagrams, socket.create_server((address, datagrams.getsockname()[1]))
+        except OSError:
+            datagrams.close()
+            if port:
+                raise
+
+
 class DnsServer:
     def __init__(self, zone, address="127.0.0.1", port=0):
         self.zone, self.questions, self.ttl = zone, [], 60
         self.follows_aliases = True  # else an alias alone is the answer
         self.signed, self.root_is_signed = (".signed",), False
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((address, port))
+        self.socket, self.listener = open_sockets(address, port)
         self.port = self.socket.getsockname()[1]
-        self.listener = socket.create_server((address, self.port))
         threading.Thread(target=self._serve, daemon=True).start()
         threading.Thread(target=self._serve_connections, daemon=True).start()
 

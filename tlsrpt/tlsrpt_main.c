@@ -41,7 +41,7 @@ static bool tlsrpt_ready(struct service_environment *environment, struct error *
 
     if (tlsrpt_counts_exist(environment->mail->data_directory) && !collector_open_counts(tlsrpt, error))
         return false;
-    tlsrpt->dns = dns_new(&(struct dns_settings){0}, error);
+    tlsrpt->dns = dns_new(&(struct dns_settings){.servers = environment->mail->dns_servers}, error);
     if (tlsrpt->dns == NULL)
         return false;
     tlsrpt->cleanup = submission_pool_new();

@@ -39,6 +39,7 @@ from harness.certificates import make_certificate  # noqa: E402
 from harness.instance import Instance, MTA, new_directory, remove_directory  # noqa: E402
 from harness.login_server import LoginServer  # noqa: E402
 from harness.network import PrivateNetwork, possible as network_possible  # noqa: E402
+from harness.reach import open_up  # noqa: E402
 from harness.smtp_sink import SmtpSink  # noqa: E402
 
 
@@ -101,10 +102,7 @@ def module_instance():
 @pytest.fixture(scope="module")
 def socket_directory(tmp_path_factory):
     """A directory for the sockets of servers that services have to reach."""
-    directory = tmp_path_factory.mktemp("sockets")
-    for path in (directory, directory.parent, directory.parent.parent):
-        path.chmod(0o755)
-    return directory
+    return open_up(tmp_path_factory.mktemp("sockets"))
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +145,7 @@ def module_sink(module_sinks):
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     """A certificate authority that nobody trusts who was not told to."""
-    directory = tmp_path_factory.mktemp("authority")
-    directory.chmod(0o755)
-    return make_certificate(directory, "authority")
+    return make_certificate(open_up(tmp_path_factory.mktemp("authority")), "authority")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from harness.instance import MTA
+from harness.reach import open_up
 from harness.table_command import TableCommand, lay_out
 
 pytestmark = pytest.mark.peer
@@ -192,9 +193,7 @@ def test_gives_the_source_s_mode(postalias):
 @pytest.mark.root
 def test_works_as_the_source_s_owner(postalias):
     write(postalias, "a: b")
-    for path in (*postalias.folder.parents, postalias.folder):
-        if path.stat().st_uid == 0 and str(path).startswith("/tmp/pytest"):
-            path.chmod(0o755)
+    open_up(postalias.folder)
     os.chown(postalias.folder / "aliases", 65534, 65534)
     assert "ermission denied" in postalias.run("lmdb:aliases", status=1).stderr
     postalias.run("-o", "lmdb:aliases")

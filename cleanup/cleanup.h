@@ -56,6 +56,7 @@ struct cleanup {
     struct map *directories; /* open descriptors, by path */
     struct list commits;     /* messages that wait for a batch; commit.c */
     int batches;             /* on their way to the disk */
+    int64_t batch_began;     /* the last one; on the monotonic clock */
     ino_t spares[SPARES_KEPT];
     size_t spare_count;
     long unanswered;         /* messages that the queue manager was told of, and has not taken up */

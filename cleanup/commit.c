@@ -11,10 +11,14 @@
 #include "util/task/offload.h"
 
 enum {
-    BATCHES_AT_ONCE = 4, /* so that the next messages are written while those before are on their way to the disk */
+    BATCHES_AT_ONCE = 4, /* where the disk is slow */
     BATCH_LIMIT = 64,
     LARGE_FILE = 256 * 1024, /* nobody else waits for it */
 };
+
+/* The larger a batch, the fewer syncs a message costs: while a batch is under way, the next one gathers. But in a batch one file is
+ * synced after another. A disk that takes so long for a batch does better with several side by side. */
+#define LONG_BATCH (4 * MILLISECONDS)
 
 /* A message that waits for its commit; on its task's stack. */
 struct waiter {
@@ -72,6 +76,7 @@ static void run_batch(struct cleanup *cleanup)
     while (batch.count < BATCH_LIMIT && (next = list_take_first(&cleanup->commits)) != NULL)
         take_into_batch(&batch, list_entry(next, struct waiter, link));
     cleanup->batches++;
+    cleanup->batch_began = clock_monotonic();
     offload_run(commit_batch, &batch);
     cleanup->batches--;
     for (size_t i = 0; i < batch.count; i++) {
@@ -82,15 +87,28 @@ static void run_batch(struct cleanup *cleanup)
         task_condition_wake_one(&list_entry(next, struct waiter, link)->changed);
 }
 
+/* How long it has to be waited before another batch may begin. */
+static duration until_next_batch(const struct cleanup *cleanup)
+{
+    if (cleanup->batches == 0)
+        return 0;
+    return cleanup->batches < BATCHES_AT_ONCE ? cleanup->batch_began + LONG_BATCH - clock_monotonic() : INT64_MAX;
+}
+
 static void commit_with_others(struct cleanup *cleanup, struct waiter *waiter)
 {
     task_condition_init(&waiter->changed);
     list_append(&cleanup->commits, &waiter->link);
-    while (!waiter->done)
-        if (!waiter->taken && cleanup->batches < BATCHES_AT_ONCE)
+    while (!waiter->done) {
+        duration wait = waiter->taken ? INT64_MAX : until_next_batch(cleanup);
+
+        if (wait <= 0)
             run_batch(cleanup);
-        else
+        else if (wait == INT64_MAX || task_cancelled())
             task_condition_wait_on(&waiter->changed);
+        else
+            task_condition_wait(&waiter->changed, deadline_in(wait));
+    }
 }
 
 bool commit_file(struct cleanup_message *message)

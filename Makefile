@@ -12,7 +12,7 @@ PREFIX   ?= /usr
 DESTDIR  ?=
 CC       ?= gcc
 
-PACKAGES  := libevent libevent_pthreads openssl lmdb libpcre2-8 libcares libcrypt libcurl zlib icu-uc libidn2
+PACKAGES  := libevent libevent_pthreads openssl lmdb libpcre2-8 libcares libcrypt libcurl zlib icu-uc
 DEBIAN    := gcc make pkg-config libevent-dev libssl-dev liblmdb-dev libpcre2-dev libc-ares-dev libcrypt-dev libcurl4-openssl-dev zlib1g-dev libicu-dev libidn2-dev
 DEBIAN_TEST := $(DEBIAN) libcmocka-dev python3-pytest python3-pytest-xdist
 DEBIAN_FUZZ := $(DEBIAN) clang libclang-rt-14-dev

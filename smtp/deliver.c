@@ -25,7 +25,7 @@ struct attempt {
     bool told;                            /* how servers fared so far has been logged */
     bool relaxed;                         /* TLS-Required: no: TLS is of no matter */
     enum smtp_requiretls requiretls;      /* what the message demands of servers of the item at hand */
-    struct smtp_trouble violation;        /* the last server that did not do so; dsn NULL: none */
+    struct smtp_trouble *violation;       /* the last server that did not do so; NULL: none */
     const char *violation_status;         /* for the log */
     struct net_address asked;             /* by a session from the cache: not asked again */
     bool had_session;                     /* some server talked to us */
@@ -151,10 +151,12 @@ static void pass_over(struct attempt *attempt, const struct smtp_host *host, con
 {
     struct arena *arena = attempt->delivery->arena;
 
-    if (attempt->violation.dsn != NULL)
-        log_info(&attempt->delivery->log, "%s", attempt->violation.reason.text);
-    smtp_requiretls_refuse(lack, smtp_host_peer(host, arena), &attempt->violation);
-    attempt->violation.relay = connected ? smtp_host_relay(host, arena) : NULL;
+    if (attempt->violation != NULL)
+        log_info(&attempt->delivery->log, "%s", attempt->violation->reason.text);
+    else
+        attempt->violation = arena_alloc(arena, sizeof *attempt->violation);
+    smtp_requiretls_refuse(lack, smtp_host_peer(host, arena), attempt->violation);
+    attempt->violation->relay = connected ? smtp_host_relay(host, arena) : NULL;
     if (attempt->client->config->log_tls_feature_status)
         attempt->violation_status = arena_format(arena, "%s/!requiretls:%s", attempt->tls_level, lack);
     if (connected) {
@@ -204,22 +206,22 @@ static struct smtp_session *open_fit_session(struct attempt *attempt, const stru
     return NULL;
 }
 
-static void connect_to_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose)
+static void connect_to_host(struct attempt *attempt, const struct smtp_host *host, const struct smtp_purpose *purpose,
+                            struct smtp_trouble *trouble)
 {
-    struct smtp_trouble trouble = {0};
     const char *lack = NULL;
-    struct smtp_session *session = open_fit_session(attempt, host, purpose, &lack, &trouble);
+    struct smtp_session *session = open_fit_session(attempt, host, purpose, &lack, trouble);
 
     attempt->delivery->times.connected = clock_wall();
     if (session != NULL) {
         use_session(attempt, session);
     } else if (lack != NULL) {
-        pass_over(attempt, host, lack, trouble.relay != NULL);
+        pass_over(attempt, host, lack, trouble->relay != NULL);
     } else {
-        attempt->trouble = trouble;
-        attempt->told = trouble.relay == NULL;
+        attempt->trouble = *trouble;
+        attempt->told = trouble->relay == NULL;
         if (attempt->told)
-            log_info(NULL, "%s", trouble.reason.text);
+            log_info(NULL, "%s", trouble->reason.text);
     }
 }
 
@@ -230,26 +232,27 @@ static bool already_asked(const struct attempt *attempt, const struct smtp_host 
            net_address_port(&attempt->asked) == net_address_port(&host->address);
 }
 
+/* trouble: room for what goes wrong. */
 static void try_host(struct attempt *attempt, const char *item, const struct smtp_host *host,
-                     const struct smtp_purpose *purpose)
+                     const struct smtp_purpose *purpose, struct smtp_trouble *trouble)
 {
-    struct smtp_trouble trouble = {0};
     struct smtp_tls_policy policy;
     struct smtp_purpose here = *purpose;
 
     log_failures(attempt);
     here.policy = &policy;
-    if (!find_host_policy(attempt, purpose->policy, host, &policy, &trouble)) {
-        smtp_tls_report_host(attempt->client, &here, host, &trouble);
-        log_warning(NULL, "TLS policy lookup for %s/%s: %s", item, host->name, trouble.reason.text);
-        attempt->trouble = trouble;
+    *trouble = (struct smtp_trouble){0};
+    if (!find_host_policy(attempt, purpose->policy, host, &policy, trouble)) {
+        smtp_tls_report_host(attempt->client, &here, host, trouble);
+        log_warning(NULL, "TLS policy lookup for %s/%s: %s", item, host->name, trouble->reason.text);
+        attempt->trouble = *trouble;
         attempt->told = true;
         return;
     }
     if (smtp_host_policy_varies(purpose->policy))
         try_kept_sessions(attempt, &here);
     if (!all_settled(attempt->delivery) && !enough_sessions(attempt) && !already_asked(attempt, host))
-        connect_to_host(attempt, host, &here);
+        connect_to_host(attempt, host, &here, trouble);
 }
 
 /* True: no other host can change the outcome. */
@@ -301,7 +304,7 @@ static void try_item(struct attempt *attempt, const char *item)
 {
     const struct smtp_config *config = attempt->client->config;
     const struct delivery_request *request = &attempt->delivery->request;
-    struct smtp_trouble trouble = {0};
+    struct smtp_trouble *trouble;
     struct smtp_tls_policy policy;
     const struct smtp_purpose purpose = {.nexthop = request->nexthop, .sender = request->sender,
                                          .owner = smtp_login_owner(attempt->client, request->sender), .policy = &policy,
@@ -314,8 +317,9 @@ static void try_item(struct attempt *attempt, const char *item)
         try_kept_sessions(attempt, &purpose);
     if (all_settled(attempt->delivery) || enough_sessions(attempt))
         return;
-    if (!destination_lookup(attempt->client, item, attempt->delivery->arena, &hosts, &trouble)) {
-        attempt->trouble = trouble;
+    trouble = arena_alloc(attempt->delivery->arena, sizeof *trouble);
+    if (!destination_lookup(attempt->client, item, attempt->delivery->arena, &hosts, trouble)) {
+        attempt->trouble = *trouble;
         return;
     }
     attempt->local_mx = attempt->local_mx || hosts.local_mx;
@@ -323,7 +327,7 @@ static void try_item(struct attempt *attempt, const char *item)
     for (size_t i = 0; i < hosts.count && !enough_sessions(attempt); i++) {
         if (already_asked(attempt, &hosts.hosts[i]))
             continue;
-        try_host(attempt, item, &hosts.hosts[i], &purpose);
+        try_host(attempt, item, &hosts.hosts[i], &purpose, trouble);
         if (all_settled(attempt->delivery) || trouble_is_final(attempt) || task_cancelled())
             return;
     }
@@ -343,8 +347,8 @@ static void try_list(struct attempt *attempt, const char *list)
 static void settle_rest(struct attempt *attempt)
 {
     struct delivery *delivery = attempt->delivery;
-    bool violated = attempt->violation.dsn != NULL && attempt->trouble.dsn == NULL;
-    const struct smtp_trouble *trouble = violated ? &attempt->violation : &attempt->trouble;
+    bool violated = attempt->violation != NULL && attempt->trouble.dsn == NULL;
+    const struct smtp_trouble *trouble = violated ? attempt->violation : &attempt->trouble;
     struct delivery_result common = {
         .relay = trouble->relay,
         .tls = violated ? attempt->violation_status : attempt->tls_status,

@@ -73,9 +73,26 @@ def idle_tls_sessions(mta, scale=1):
         system.close()
 
 
+def through_two(mta, scale=1):
+    """Mail from one instance to another over TLS: a client's side and a server's for each message. Postfix keeps such
+    connections by its tlsproxy."""
+    behind = tls_system(mta)
+    front = System(mta, {"relayhost": f"[127.0.0.1]:{behind.instance.port}", "smtp_tls_security_level": "encrypt",
+                         "smtp_tls_connection_reuse": "yes", "smtp_connection_cache_on_demand": "yes"},
+                   USUAL_SERVICES + ("tlsproxy unix - - n - 0 tlsproxy\n" if mta == "postfix" else ""))
+    try:
+        behind.through(200, 10, 1024, "-d", generate=front.generate)
+        figures = behind.through(int(3000 * scale), 20, 4096, "-d", generate=front.generate)
+        return {"through both, messages/s": figures["through, messages/s"]}
+    finally:
+        front.close()
+        behind.close()
+
+
 TLS_ROWS = {
     "tls-full": ("full TLS 1.3 handshakes, ECDSA P-256", handshakes("ec", "-new"), 2),
     "tls-full-rsa": ("full TLS 1.3 handshakes, RSA 2048 (of which OpenSSL's signature alone is most)", handshakes("rsa", "-new"), None),
     "tls-resumed": ("resumed TLS 1.2 handshakes", handshakes("rsa", "-reuse", "-tls1_2"), 2),
+    "tls-through": ("4 KiB, 20 kept-open sessions, from one instance to another over TLS", through_two, 4),
     "tls-idle": (f"{TLS_SESSIONS} sessions open after EHLO within TLS (Postfix: 300)", idle_tls_sessions, None),
 }

@@ -46,6 +46,32 @@ static void tasks_take_turns(void **unused)
     assert_string_equal(trace.text, "aabb");
 }
 
+static void sleep_and_tell(void *argument)
+{
+    bool *awake = argument;
+
+    task_sleep(1 * MILLISECONDS);
+    *awake = true;
+}
+
+static void yield_until_told(void *argument)
+{
+    bool awake = false;
+
+    (void)argument;
+    task_start(sleep_and_tell, &awake);
+    while (!awake)
+        task_yield();
+    stop_when_alone(NULL);
+}
+
+/* Who only ever yields does not keep the loop from its other events: it hung. */
+static void yielding_lets_time_pass(void **unused)
+{
+    (void)unused;
+    run_in_task(yield_until_told, NULL);
+}
+
 static void wait_forever(void *argument)
 {
     struct trace *trace = argument;
@@ -307,6 +333,7 @@ int main(void)
         cmocka_unit_test(wait_times_out),
         cmocka_unit_test(stack_is_deep_enough),
         cmocka_unit_test(offloaded_calls_all_run),
+        cmocka_unit_test(yielding_lets_time_pass),
         cmocka_unit_test(stream_reads_lines),
         cmocka_unit_test(stream_carries_more_than_its_buffers),
         cmocka_unit_test(flood_ends_at_its_deadline),

@@ -53,12 +53,13 @@ struct task {
 /* The scheduler of this process's only loop. */
 static struct {
     struct list runnable;
+    struct list yielded; /* runnable in the loop's next turn */
     struct list spare;
     struct task *current;
     size_t count;
     jmp_buf registers; /* of the loop's own stack */
     ucontext_t fresh;  /* for the first entry of a stack */
-    struct event run;
+    struct event run, turn;
     void *fake_stack;
     const void *loop_stack;
     size_t loop_stack_size;
@@ -208,11 +209,25 @@ static void run_all(evutil_socket_t fd, short events, void *context)
     log_release();
 }
 
+/* The loop has looked at descriptors and timers since they yielded. */
+static void end_turn(evutil_socket_t fd, short events, void *context)
+{
+    struct link *next;
+
+    (void)fd;
+    (void)events;
+    (void)context;
+    while ((next = list_take_first(&scheduler.yielded)) != NULL)
+        make_runnable(list_entry(next, struct task, link));
+}
+
 void task_scheduler_start(void)
 {
     list_init(&scheduler.runnable);
+    list_init(&scheduler.yielded);
     list_init(&scheduler.spare);
     event_assign(&scheduler.run, loop_base(), -1, 0, run_all, NULL);
+    event_assign(&scheduler.turn, loop_base(), -1, 0, end_turn, NULL);
 }
 
 void task_scheduler_end(void)
@@ -220,6 +235,7 @@ void task_scheduler_end(void)
     struct link *next;
 
     event_del(&scheduler.run);
+    event_del(&scheduler.turn);
     while ((next = list_take_first(&scheduler.spare)) != NULL)
         stack_free(list_entry(next, struct task, link));
 }
@@ -306,8 +322,13 @@ enum wait_result task_sleep(duration length)
 
 void task_yield(void)
 {
-    make_runnable(scheduler.current);
-    leave_task(scheduler.current);
+    struct task *task = scheduler.current;
+
+    task->queue = &scheduler.yielded;
+    list_append(&scheduler.yielded, &task->link);
+    if (scheduler.yielded.count == 1)
+        event_add(&scheduler.turn, &(struct timeval){0});
+    leave_task(task);
 }
 
 void task_condition_init(struct task_condition *condition)

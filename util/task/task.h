@@ -28,7 +28,7 @@ bool task_cancelled(void); /* the current one */
 size_t task_count(void);   /* tasks that have not ended */
 
 enum wait_result task_sleep(duration length);
-void task_yield(void); /* lets the others run, comes back in the same turn of the loop */
+void task_yield(void); /* lets the others run, and those whose input or time has come: back in the loop's next turn */
 
 /* Waits for one descriptor, without keeping it registered. */
 enum wait_result task_wait_readable(int fd, struct deadline deadline);

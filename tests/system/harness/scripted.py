@@ -70,7 +70,7 @@ class Scripted:
         return data
 
     def _serve(self, connection):
-        stream = connection.makefile("rb")
+        stream = connection.makefile("rb", buffering=0)  # what follows may be for TLS
         try:
             self._answer(connection, "greeting")
             while line := stream.readline():

@@ -22,6 +22,12 @@ def close_servers():
     Scripted.close_all()
 
 
+def accept_tls(connection, certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate.pair)
+    return context.wrap_socket(connection.dup(), server_side=True)
+
+
 def send(make_instance, nexthop, level="encrypt", **settings):
     mta = make_instance({"relayhost": nexthop, "smtp_tls_security_level": level, "smtp_tls_loglevel": "1",
                          "smtp_tls_fingerprint_digest": "sha256", "smtp_tls_fingerprint_cert_match": "AA:" * 31 + "AA",
@@ -133,9 +139,7 @@ def test_plain_text_after_the_handshake(make_instance, certificate):
     """Who cannot speak TLS but writes onto the wire is not taken for the server."""
     def answer(server, connection, line):
         connection.sendall(b"220 go\r\n")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate.pair)
-        encrypted = context.wrap_socket(connection.dup(), server_side=True)
+        encrypted = accept_tls(connection, certificate)
         server.lines.append(encrypted.recv(4096).decode())
         os.write(encrypted.fileno(), b"250-evil.example\r\n250 SIZE 1\r\n250 ok\r\n" * 3)
 
@@ -148,9 +152,7 @@ def test_plain_text_after_the_handshake(make_instance, certificate):
 def test_more_answers_than_were_asked_for(make_instance, certificate):
     """All that leads to the handshake comes at once, with answers to what would come after it."""
     def answer(server, connection, line):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate.pair)
-        encrypted = context.wrap_socket(connection.dup(), server_side=True)
+        encrypted = accept_tls(connection, certificate)
         server.lines.append(encrypted.recv(4096).decode())
         encrypted.sendall(b"250 honest.example\r\n")
         server.lines.append(encrypted.recv(4096).decode())
@@ -170,9 +172,7 @@ def test_answers_to_commands_that_were_put_in_front(make_instance, certificate, 
     """CVE-2009-3555: within our TLS the server answers what an attacker said to it before."""
     def answer(server, connection, line):
         connection.sendall(b"220 go\r\n")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate.pair)
-        encrypted = context.wrap_socket(connection.dup(), server_side=True)
+        encrypted = accept_tls(connection, certificate)
         server.lines.append(encrypted.recv(4096).decode())
         encrypted.sendall(b"250 scripted.example\r\n250 2.1.0 ok\r\n250 2.1.5 ok\r\n354 go on\r\n")
         while data := encrypted.recv(4096):

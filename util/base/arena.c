@@ -63,26 +63,34 @@ static struct block *arena_grow(struct arena *arena, size_t need)
     return block;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static size_t room_in(const struct block *block)
+{
+    return block != NULL ? block->size - block->used : 0;
+}
+
+static void *take(struct arena *arena, size_t size)
 {
     const size_t unit = alignof(max_align_t);
     size_t rounded = (size + unit - 1) / unit * unit;
-    struct block *block = arena->blocks;
-    void *memory;
+    struct block *block = room_in(arena->blocks) < rounded ? arena_grow(arena, rounded) : arena->blocks;
+    void *memory = block->data + block->used;
 
-    if (block == NULL || block->size - block->used < rounded)
-        block = arena_grow(arena, rounded);
-    memory = block->data + block->used;
     block->used += rounded;
-    return memset(memory, 0, size);
+    return memory;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    return memset(take(arena, size), 0, size);
 }
 
 char *arena_copy_bytes(struct arena *arena, const char *bytes, size_t length)
 {
-    char *copy = arena_alloc(arena, length + 1);
+    char *copy = take(arena, length + 1);
 
     if (length > 0)
         memcpy(copy, bytes, length);
+    copy[length] = '\0';
     return copy;
 }
 
@@ -91,18 +99,22 @@ char *arena_copy(struct arena *arena, const char *string)
     return arena_copy_bytes(arena, string, strlen(string));
 }
 
+/* Into what is left of the block, where it mostly fits. */
 char *arena_format_list(struct arena *arena, const char *format, va_list arguments)
 {
+    struct block *block = arena->blocks;
+    size_t room = room_in(block);
+    char *guess = room > 0 ? block->data + block->used : NULL, *result;
     va_list again;
-    char *result;
     int length;
 
     va_copy(again, arguments);
-    length = vsnprintf(NULL, 0, format, again);
+    length = vsnprintf(guess, room, format, again);
     va_end(again);
     assert(length >= 0);
-    result = arena_alloc(arena, (size_t)length + 1);
-    vsnprintf(result, (size_t)length + 1, format, arguments);
+    result = take(arena, (size_t)length + 1);
+    if (result != guess)
+        vsnprintf(result, (size_t)length + 1, format, arguments);
     return result;
 }
 

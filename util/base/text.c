@@ -36,36 +36,16 @@ void text_truncate(struct text *text, size_t length)
         text->data[length] = '\0';
 }
 
-void text_reserve(struct text *text, size_t extra)
+void text_grow(struct text *text, size_t extra)
 {
     size_t need = text->length + extra + 1;
     size_t capacity = text->capacity > 0 ? text->capacity : 32;
 
-    if (need <= text->capacity)
-        return;
     while (capacity < need)
         capacity *= 2;
     text->data = memory_resize(text->data, capacity);
     text->capacity = capacity;
     text->data[text->length] = '\0';
-}
-
-void text_append_bytes(struct text *text, const void *bytes, size_t length)
-{
-    text_reserve(text, length);
-    if (length > 0)
-        memcpy(text->data + text->length, bytes, length);
-    text_truncate(text, (text->length += length));
-}
-
-void text_append(struct text *text, const char *string)
-{
-    text_append_bytes(text, string, strlen(string));
-}
-
-void text_append_char(struct text *text, char c)
-{
-    text_append_bytes(text, &c, 1);
 }
 
 void text_append_format_list(struct text *text, const char *format, va_list arguments)

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 struct text {
     char *data;
@@ -19,14 +20,39 @@ void text_free(struct text *text);
 void text_wipe(struct text *text);  /* as text_free, for secrets: no trace of them is left in the memory */
 void text_clear(struct text *text); /* keeps the memory */
 void text_truncate(struct text *text, size_t length);
-void text_reserve(struct text *text, size_t extra); /* room for extra more bytes and a NUL */
-void text_append(struct text *text, const char *string);
-void text_append_bytes(struct text *text, const void *bytes, size_t length);
-void text_append_char(struct text *text, char c);
+void text_grow(struct text *text, size_t extra); /* text_reserve, where there is no room yet */
 void text_append_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_append_format_list(struct text *text, const char *format, va_list arguments);
 const char *text_string(const struct text *text);
 char *text_take(struct text *text); /* the caller frees; the text is empty afterwards */
+
+/* Room for extra more bytes and a NUL. */
+static inline void text_reserve(struct text *text, size_t extra)
+{
+    if (text->capacity - text->length <= extra)
+        text_grow(text, extra);
+}
+
+static inline void text_append_bytes(struct text *text, const void *bytes, size_t length)
+{
+    text_reserve(text, length);
+    if (length > 0)
+        memcpy(text->data + text->length, bytes, length);
+    text->length += length;
+    text->data[text->length] = '\0';
+}
+
+static inline void text_append(struct text *text, const char *string)
+{
+    text_append_bytes(text, string, strlen(string));
+}
+
+static inline void text_append_char(struct text *text, char c)
+{
+    text_reserve(text, 1);
+    text->data[text->length++] = c;
+    text->data[text->length] = '\0';
+}
 
 /* ASCII only, whatever the locale: mail is not written in the operator's language. */
 bool ascii_is_space(char c);

@@ -20,7 +20,7 @@ struct bouncer {
     struct service_environment *environment;
     const struct mail_config *mail;
     const struct bounce_config *config;
-    struct queue_layout *layout;
+    const struct queue_layout *layout;
     const char *log_queue; /* QUEUE_BOUNCE, QUEUE_DEFER or QUEUE_TRACE: by the service's name */
     struct channel_pool *cleanup;
     struct template *templates[TEMPLATE_KINDS];

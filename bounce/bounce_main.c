@@ -23,7 +23,7 @@ static bool bounce_start(struct service_environment *environment, struct error *
     bouncer->environment = environment;
     bouncer->mail = mail;
     bouncer->config = environment->parameters;
-    bouncer->layout = queue_layout_new(mail);
+    bouncer->layout = environment->layout;
     bouncer->cleanup = submission_pool_new();
     bouncer->log_queue = QUEUE_BOUNCE;
     if (strcmp(environment->service_name, mail->defer_service_name) == 0)

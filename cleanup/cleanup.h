@@ -43,7 +43,7 @@ struct canonical_table {
 struct cleanup {
     const struct mail_config *mail;
     const struct cleanup_config *config;
-    struct queue_layout *layout;
+    const struct queue_layout *layout;
     struct canonical_table sender_canonical, recipient_canonical, canonical;
     int masquerade_classes;
     struct match_list *masquerade_exceptions;

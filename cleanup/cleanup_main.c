@@ -97,7 +97,7 @@ static bool cleanup_start(struct service_environment *environment, struct error 
 
     cleanup->mail = environment->mail;
     cleanup->config = environment->parameters;
-    cleanup->layout = queue_layout_new(cleanup->mail);
+    cleanup->layout = environment->layout;
     cleanup->sender_canonical.classes = parse_classes(cleanup->config->sender_canonical_classes);
     cleanup->recipient_canonical.classes = parse_classes(cleanup->config->recipient_canonical_classes);
     cleanup->canonical.classes = parse_classes(cleanup->config->canonical_classes);

@@ -108,7 +108,7 @@ static void requeue(struct queue_deed *deed, const struct queue_layout *layout, 
 
     if (grip.fd < 0)
         fail(deed, "open", queue);
-    else if (grip.busy || (string_equal(queue, QUEUE_ACTIVE) && has_bounces(layout, id)))
+    else if (grip.busy || (queue_is_in_hand(queue) && has_bounces(layout, id)))
         deed->busy = "not requeued";
     else
         move(deed, layout, queue, QUEUE_MAILDROP, id);

@@ -10,7 +10,7 @@
 
 struct pickup {
     struct service_environment *environment;
-    struct queue_layout *layout;
+    const struct queue_layout *layout;
     struct channel_pool *cleanup;
     int64_t cleanup_flags;
     bool scanning, again;          /* woken while at work: look once more */

@@ -31,7 +31,7 @@ static bool pickup_start(struct service_environment *environment, struct error *
 
     (void)error;
     pickup->environment = environment;
-    pickup->layout = queue_layout_new(environment->mail);
+    pickup->layout = environment->layout;
     pickup->cleanup_flags = CLEANUP_FILTER | CLEANUP_BCC | CLEANUP_MAP | CLEANUP_BOUNCE;
     if (detects_utf8(environment->mail))
         pickup->cleanup_flags |= CLEANUP_UTF8;

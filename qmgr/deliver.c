@@ -24,7 +24,7 @@ static bool has_trace_flag(const struct message *message, enum trace_flag flag)
 static bool answer_probe(struct message *message, const struct message_recipient *recipient,
                          const struct delivery_result *result, struct arena *arena, struct error *error)
 {
-    int fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR);
+    int fd = queue_file_open(message->manager->layout, message->queue, message->id, O_RDWR);
     bool done = fd >= 0 && delivery_record(message->manager->mail->trace_service_name, message->id,
                                            message->envelope.arrival_time, recipient, "undeliverable", result, arena,
                                            error) &&
@@ -117,7 +117,7 @@ static struct delivery_request make_request(const struct entry *entry, struct ar
 {
     const struct message *message = entry->message;
     const struct message_envelope *envelope = &message->envelope;
-    struct delivery_request request = {.queue_name = QUEUE_ACTIVE,
+    struct delivery_request request = {.queue_name = message->queue,
                                        .queue_id = message->id,
                                        .data_offset = envelope->sizes.data_offset,
                                        .data_size = envelope->sizes.message_size,

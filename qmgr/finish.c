@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "mail/delivery/delivery.h"
+#include "qmgr/linger.h"
 #include "qmgr/spares.h"
 
 void message_forget(struct message *message)
 {
     struct manager *manager = message->manager;
 
+    linger_end(message);
     map_remove(manager->messages, message->id);
     manager->active--;
     manager->recipients -= message->in_memory;
@@ -37,7 +39,7 @@ static bool has_log(const struct message *message, const char *queue)
 static bool report(struct message *message, const char *service, enum bounce_kind kind)
 {
     const struct message_envelope *envelope = &message->envelope;
-    struct bounce_flush flush = {.queue_name = QUEUE_ACTIVE,
+    struct bounce_flush flush = {.queue_name = message->queue,
                                  .queue_id = message->id,
                                  .sender = envelope->sender,
                                  .dsn_envid = envelope->dsn_envid,
@@ -85,10 +87,10 @@ static void move_to_deferred(struct message *message, duration wait)
     times[0].tv_nsec = UTIME_OMIT;
     times[1].tv_sec = (time_t)((clock_wall() + wait) / SECONDS);
     times[1].tv_nsec = 0;
-    queue_path(manager->layout, QUEUE_ACTIVE, message->id, path);
+    queue_path(manager->layout, message->queue, message->id, path);
     if (utimensat(AT_FDCWD, path, times, 0) != 0 ||
         ((message->mode & (QUEUE_BIT_UNTHROTTLE | QUEUE_BIT_EXPIRE)) != 0 && chmod(path, QUEUE_MODE_READY) != 0) ||
-        queue_move(manager->layout, message->id, QUEUE_ACTIVE, QUEUE_DEFERRED) != 0) {
+        queue_move(manager->layout, message->id, message->queue, QUEUE_DEFERRED) != 0) {
         if (errno != ENOENT) /* somebody deleted it: that is their right */
             log_warning(&message->log, "cannot defer %s: %s", path, strerror(errno));
     }
@@ -120,7 +122,7 @@ static void warn_of_delay(struct message *message)
 
     if (due == 0 || clock_wall() / SECONDS < due || !report(message, "defer", BOUNCE_WARNING))
         return;
-    fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR | O_CLOEXEC);
+    fd = queue_file_open(message->manager->layout, message->queue, message->id, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return;
     message_file_set_warn_time(fd, message->envelope.warn_offset, 0);
@@ -133,7 +135,7 @@ static void remove_message(struct message *message)
 
     if (!message->fresh || message->deferred > 0)
         queue_remove(manager->layout, QUEUE_DEFER, message->id);
-    if (spares_keep(manager->spares, message) || queue_remove(manager->layout, QUEUE_ACTIVE, message->id) == 0)
+    if (spares_keep(manager->spares, message) || queue_remove(manager->layout, message->queue, message->id) == 0)
         log_info(&message->log, "removed");
     else if (errno != ENOENT)
         log_warning(&message->log, "cannot remove: %s", strerror(errno));
@@ -142,7 +144,7 @@ static void remove_message(struct message *message)
 /* `sendmail -v` asks for a report of the first try, not of each. */
 static void forget_trace_flags(struct message *message)
 {
-    int fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR);
+    int fd = queue_file_open(message->manager->layout, message->queue, message->id, O_RDWR);
 
     if (fd < 0)
         return;
@@ -177,7 +179,7 @@ static bool look_again(struct message *message)
 
     if (message->fresh && message->deferred == 0 && !message->recorded)
         return true; /* nothing of it matters any more */
-    if (stat(queue_path(layout, QUEUE_ACTIVE, message->id, path), &status) == 0) {
+    if (stat(queue_path(layout, message->queue, message->id, path), &status) == 0) {
         message->mode = status.st_mode;
         return true;
     }
@@ -193,6 +195,7 @@ void message_finish(struct message *message)
 {
     const char *expired;
 
+    linger_end(message);
     if (!look_again(message)) {
         message_forget(message);
         return;

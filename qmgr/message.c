@@ -12,6 +12,7 @@
 #include "mail/delivery/delivery.h"
 #include "qmgr/deliver.h"
 #include "qmgr/finish.h"
+#include "qmgr/linger.h"
 #include "qmgr/suspension.h"
 #include "qmgr/transport.h"
 #include "util/base/memory.h"
@@ -251,13 +252,14 @@ static void load_batch(struct message *message, int fd)
 
 /* ---- into the active queue ---- */
 
-static struct message *message_new(struct manager *manager, const char *id)
+static struct message *message_new(struct manager *manager, const char *queue, const char *id)
 {
     struct message *message = memory_new(sizeof *message);
 
     message->manager = manager;
     message->arena = arena_new();
     message->id = arena_copy(message->arena, id);
+    message->queue = queue;
     message->log.identity = message->id;
     message->active_time = clock_wall();
     message->order = ++manager->messages_taken;
@@ -270,7 +272,7 @@ static struct message *message_new(struct manager *manager, const char *id)
 static void set_corrupt_aside(struct message *message, const char *reason)
 {
     log_warning(&message->log, "%s: saved to the corrupt queue", reason);
-    if (queue_move(message->manager->layout, message->id, QUEUE_ACTIVE, QUEUE_CORRUPT) != 0)
+    if (queue_move(message->manager->layout, message->id, message->queue, QUEUE_CORRUPT) != 0)
         log_warning(&message->log, "cannot move to %s: %s", QUEUE_CORRUPT, strerror(errno));
     message_forget(message);
 }
@@ -317,7 +319,7 @@ static void wait_until_free(void *argument)
     duration wait = FIRST_LOOK, longest = message->manager->mail->minimal_backoff_time;
 
     while (task_sleep(wait) == WAIT_READY) {
-        int fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR | O_CLOEXEC);
+        int fd = queue_file_open(message->manager->layout, message->queue, message->id, O_RDWR | O_CLOEXEC);
         bool ready = fd < 0 || !message_file_busy(fd);
 
         if (ready && fd < 0)
@@ -332,29 +334,44 @@ static void wait_until_free(void *argument)
     }
 }
 
+/* The file, where it will be while the message is delivered. -1: it has gone, or cannot be had now: then a scan will find it
+ * again. */
+static int take_file(const struct manager *manager, const char *queue, const char *id, bool fresh)
+{
+    const char *place = fresh ? queue : QUEUE_ACTIVE;
+    int fd;
+
+    if (!fresh && queue_move(manager->layout, id, queue, QUEUE_ACTIVE) != 0)
+        return -1;
+    fd = queue_file_open(manager->layout, place, id, O_RDWR | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT) {
+        log_warning(NULL, "%s: open %s: %s", id, place, strerror(errno));
+        if (!fresh)
+            queue_move(manager->layout, id, QUEUE_ACTIVE, queue);
+    }
+    return fd;
+}
+
 enum take_result message_take(struct manager *manager, const char *queue, const char *id, unsigned flags)
 {
+    bool fresh = (flags & TAKE_FRESH) != 0;
     struct message *message;
     int fd;
 
     if (manager->active >= (size_t)manager->config->qmgr_message_active_limit)
         return TAKE_NO_ROOM;
-    if (map_get(manager->messages, id) != NULL || queue_move(manager->layout, id, queue, QUEUE_ACTIVE) != 0)
+    if (map_get(manager->messages, id) != NULL || (fd = take_file(manager, queue, id, fresh)) < 0)
         return TAKE_NOT_THERE;
     manager->active++;
-    message = message_new(manager, id);
+    message = message_new(manager, fresh ? queue : QUEUE_ACTIVE, id);
     message->insist = (flags & TAKE_INSIST) != 0;
     message->asked = (flags & TAKE_ASKED) != 0;
-    message->fresh = (flags & TAKE_FRESH) != 0;
-    fd = queue_file_open(manager->layout, QUEUE_ACTIVE, id, O_RDWR | O_CLOEXEC);
-    if (fd < 0) {
-        log_warning(&message->log, "open %s: %s", QUEUE_ACTIVE, strerror(errno));
-        message_forget(message);
-        return TAKE_NOT_THERE;
-    }
+    message->fresh = fresh;
+    if (fresh)
+        linger_add(message);
     if (strcmp(queue, QUEUE_DEFERRED) == 0)
         queue_remove(manager->layout, QUEUE_DEFER, id); /* the next try has reasons of its own */
-    if (!message->fresh && message_file_busy(fd)) {
+    if (!fresh && message_file_busy(fd)) {
         log_info(&message->log, "skipped, still being delivered");
         task_start(wait_until_free, message);
     } else {
@@ -369,7 +386,7 @@ enum take_result message_take(struct manager *manager, const char *queue, const 
 static void run_next_batch(void *argument)
 {
     struct message *message = argument;
-    int fd = queue_file_open(message->manager->layout, QUEUE_ACTIVE, message->id, O_RDWR | O_CLOEXEC);
+    int fd = queue_file_open(message->manager->layout, message->queue, message->id, O_RDWR | O_CLOEXEC);
 
     if (fd >= 0) {
         load_batch(message, fd);

@@ -16,7 +16,8 @@ enum take_flag {
     TAKE_ASKED = 4,  /* somebody wants it delivered: by transports that wait for that, too */
 };
 
-/* Moves queue/ID to the active queue and starts its deliveries; within a task. */
+/* Takes queue/ID into the active queue and starts its deliveries; within a task. A fresh message's file stays where it is
+ * for a while (linger.h). */
 enum take_result message_take(struct manager *manager, const char *queue, const char *id, unsigned flags);
 
 /* Does a delivery of this file go on, begun by a queue manager before this one? */

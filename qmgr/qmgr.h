@@ -39,7 +39,7 @@ struct manager {
     const struct mail_config *mail;
     const struct qmgr_config *config;
     const struct master_cf *master_cf;
-    struct queue_layout *layout;
+    const struct queue_layout *layout;
     struct resolve_client *resolve;
     struct match_list *defer_transports;
     struct suspensions *suspensions;
@@ -51,6 +51,8 @@ struct manager {
     uint64_t messages_taken;
     struct task_condition room; /* a message has left the active queue */
     struct scan *incoming, *deferred; /* scan.h */
+    struct list lingering;            /* messages that are delivered from the incoming queue; linger.h */
+    struct task_condition lingers;    /* there is one again */
 };
 
 /* ---- transports and destinations ---- */
@@ -115,6 +117,8 @@ struct message {
     struct manager *manager;
     struct arena *arena;
     const char *id;
+    const char *queue;     /* where its file is: QUEUE_ACTIVE, or QUEUE_INCOMING */
+    struct link lingering; /* in manager->lingering */
     struct message_envelope envelope;
     int64_t active_time; /* microseconds since 1970 */
     uint64_t order;

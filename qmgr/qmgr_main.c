@@ -5,6 +5,7 @@
 
 #include "mail/address/match_list.h"
 #include "mail/config/master_cf.h"
+#include "qmgr/linger.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/request.h"
 #include "qmgr/scan.h"
@@ -51,7 +52,7 @@ static bool qmgr_start(struct service_environment *environment, struct error *er
     manager->environment = environment;
     manager->mail = environment->mail;
     manager->config = environment->parameters;
-    manager->layout = queue_layout_new(manager->mail);
+    manager->layout = environment->layout;
     manager->transports = map_new();
     manager->messages = map_new();
     task_condition_init(&manager->room);
@@ -96,6 +97,7 @@ static bool qmgr_ready(struct service_environment *environment, struct error *er
     (void)error;
     suspensions_start(manager->suspensions);
     manager->spares = spares_new(manager);
+    linger_start(manager);
     recover_active(manager);
     manager->incoming = scan_new(manager, QUEUE_INCOMING, false);
     manager->deferred = scan_new(manager, QUEUE_DEFERRED, true);

@@ -16,7 +16,8 @@ static const duration idle_time = 60 * SECONDS; /* old mail does not lie about w
 
 struct spares {
     struct manager *manager;
-    int active_fd;
+    int incoming_fd, active_fd; /* -1: no one sync would do */
+    bool active_left;           /* a file has left the active queue since the last sync */
     ino_t retired[KEPT], ready[KEPT]; /* not to be written over yet; to be given away */
     size_t retired_count, ready_count;
     bool syncing;
@@ -24,16 +25,17 @@ struct spares {
 };
 
 struct sync {
-    int fd, error;
+    int incoming_fd, active_fd; /* -1: that one need not be */
+    bool done;
 };
 
 /* ---- from retired to ready ---- */
 
-static void sync_active(void *argument)
+static void sync_directories(void *argument)
 {
     struct sync *sync = argument;
 
-    sync->error = fsync(sync->fd) == 0 ? 0 : errno;
+    sync->done = fsync(sync->incoming_fd) == 0 && (sync->active_fd < 0 || fsync(sync->active_fd) == 0);
 }
 
 /* The old names of those that were retired before the sync began are gone for good when it has ended. */
@@ -43,11 +45,14 @@ static void run_sync(void *argument)
 
     while (spares->retired_count >= BATCH) {
         size_t count = spares->retired_count;
-        struct sync sync = {.fd = spares->active_fd};
+        struct sync sync = {.incoming_fd = spares->incoming_fd, .active_fd = spares->active_left ? spares->active_fd : -1};
 
-        offload_run(sync_active, &sync);
-        if (sync.error != 0)
-            break; /* they stay what they are; the next sync may do better */
+        spares->active_left = false;
+        offload_run(sync_directories, &sync);
+        if (!sync.done) { /* they stay what they are; the next sync may do better */
+            spares->active_left = true;
+            break;
+        }
         memcpy(spares->ready + spares->ready_count, spares->retired, count * sizeof *spares->ready);
         spares->ready_count += count;
         spares->retired_count -= count;
@@ -71,29 +76,35 @@ static void remove_idle(void *context)
     spare_remove_all();
 }
 
+static int open_directory(const struct manager *manager, const char *queue, const char *path)
+{
+    return queue_is_hashed(manager->layout, queue) ? -1 : queue_directory_open(path);
+}
+
 struct spares *spares_new(struct manager *manager)
 {
     struct spares *spares = memory_new(sizeof *spares);
 
     spare_remove_all();
     spares->manager = manager;
-    /* No one sync would do for many directories. */
-    spares->active_fd = queue_is_hashed(manager->layout, QUEUE_ACTIVE) ? -1 : queue_directory_open(QUEUE_ACTIVE "/");
+    spares->incoming_fd = open_directory(manager, QUEUE_INCOMING, QUEUE_INCOMING "/");
+    spares->active_fd = open_directory(manager, QUEUE_ACTIVE, QUEUE_ACTIVE "/");
     spares->idle = loop_timer_new(remove_idle, spares);
     return spares;
 }
 
 static bool fit(const struct spares *spares, const struct message *message)
 {
-    return spares->active_fd >= 0 && spares->retired_count + spares->ready_count < KEPT && message->inode != 0 &&
+    return spares->incoming_fd >= 0 && spares->active_fd >= 0 && spares->retired_count + spares->ready_count < KEPT && message->inode != 0 &&
            message->file_size <= SPARE_SIZE_LIMIT;
 }
 
 bool spares_keep(struct spares *spares, const struct message *message)
 {
-    if (!fit(spares, message) || !spare_retire(spares->manager->layout, message->id, message->inode))
+    if (!fit(spares, message) || !spare_retire(spares->manager->layout, message->queue, message->id, message->inode))
         return false;
     spares->retired[spares->retired_count++] = message->inode;
+    spares->active_left = spares->active_left || string_equal(message->queue, QUEUE_ACTIVE);
     if (spares->retired_count >= BATCH && !spares->syncing) {
         spares->syncing = true;
         task_start(run_sync, spares);

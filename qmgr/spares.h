@@ -9,7 +9,7 @@ struct spares;
 /* Removes what an earlier queue manager left. */
 struct spares *spares_new(struct manager *manager);
 
-/* Takes the file of a message that is done out of the active queue. False: it is there still, to be removed. */
+/* Takes the file of a message that is done out of its queue. False: it is there still, to be removed. */
 bool spares_keep(struct spares *spares, const struct message *message);
 
 /* Up to `wanted` that are safe to write over; the list is the arena's. */

@@ -85,17 +85,10 @@ static bool write_queues(struct report *report)
     return going_on;
 }
 
-static bool showq_ready(struct service_environment *environment, struct error *error)
-{
-    (void)error;
-    environment->state = queue_layout_new(environment->mail);
-    return true;
-}
-
 static void showq_session(struct service_session *session)
 {
     static const char announcement[] = "protocol\0" QUEUE_LISTING_PROTOCOL "\0";
-    struct queue_lister *lister = queue_lister_new(session->environment->state);
+    struct queue_lister *lister = queue_lister_new(session->environment->layout);
     struct report report = {lister, session->stream};
 
     stream_set_timeout(report.stream, session->environment->mail->ipc_timeout);
@@ -108,7 +101,6 @@ static void showq_session(struct service_session *session)
 static const struct service showq = {
     .name = "showq",
     .sandbox = SANDBOX_READ_ONLY,
-    .ready = showq_ready,
     .session = showq_session,
 };
 

@@ -63,22 +63,32 @@ static bool lock_file(int fd)
     return false;
 }
 
+static bool has_name(const struct stat *opened, const char *path)
+{
+    struct stat named;
+
+    return lstat(path, &named) == 0 && named.st_ino == opened->st_ino && named.st_dev == opened->st_dev;
+}
+
 /* postsuper may have moved or removed the file before the lock was had. */
 static bool is_in_place(const struct delivery *delivery, const struct queue_layout *layout)
 {
+    const struct delivery_request *request = &delivery->request;
     char path[QUEUE_PATH_SIZE];
-    struct stat named, opened;
+    struct stat opened;
 
-    queue_path(layout, delivery->request.queue_name, delivery->request.queue_id, path);
-    return lstat(path, &named) == 0 && fstat(delivery->fd, &opened) == 0 && named.st_ino == opened.st_ino &&
-           named.st_dev == opened.st_dev;
+    return fstat(delivery->fd, &opened) == 0 &&
+           (has_name(&opened, queue_path(layout, request->queue_name, request->queue_id, path)) ||
+            has_name(&opened, queue_path(layout, QUEUE_ACTIVE, request->queue_id, path)));
 }
 
 static bool open_and_lock(struct delivery *delivery, const struct queue_layout *layout, struct error *error)
 {
     const struct delivery_request *request = &delivery->request;
 
-    delivery->fd = queue_file_open(layout, request->queue_name, request->queue_id, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    delivery->fd = queue_file_open(layout, request->queue_name, request->queue_id, O_RDWR);
+    if (delivery->fd < 0 && errno == ENOENT) /* the queue manager may have moved it since */
+        delivery->fd = queue_file_open(layout, QUEUE_ACTIVE, request->queue_id, O_RDWR);
     if (delivery->fd < 0)
         return error_set(error, "open %s %s: %s", request->queue_name, request->queue_id, strerror(errno));
     if (!lock_file(delivery->fd))
@@ -89,15 +99,9 @@ static bool open_and_lock(struct delivery *delivery, const struct queue_layout *
 
 static bool open_file(struct delivery *delivery, struct error *error)
 {
-    struct queue_layout *layout;
-    bool opened;
-
     if (!queue_id_valid(delivery->request.queue_id) || strchr(delivery->request.queue_name, '/') != NULL)
         return error_set(error, "bad queue ID in a delivery request");
-    layout = queue_layout_new(delivery->environment->mail);
-    opened = open_and_lock(delivery, layout, error);
-    queue_layout_free(layout);
-    if (!opened)
+    if (!open_and_lock(delivery, delivery->environment->layout, error))
         return false;
     /* A queue manager that started since found no lock, and takes the message for its own. */
     if (call_abandoned(delivery->call))

@@ -60,6 +60,11 @@ static size_t append(char path[QUEUE_PATH_SIZE], size_t length, const char *part
     return length + count;
 }
 
+bool queue_is_in_hand(const char *queue)
+{
+    return string_equal(queue, QUEUE_ACTIVE) || string_equal(queue, QUEUE_INCOMING);
+}
+
 bool queue_is_hashed(const struct queue_layout *layout, const char *queue)
 {
     return queue_depth(layout, queue) > 0;

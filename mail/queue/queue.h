@@ -38,6 +38,8 @@ enum {
 struct queue_layout;
 struct queue_layout *queue_layout_new(const struct mail_config *mail);
 void queue_layout_free(struct queue_layout *layout);
+/* May the queue manager be delivering from here? */
+bool queue_is_in_hand(const char *queue);
 bool queue_is_hashed(const struct queue_layout *layout, const char *queue); /* its files lie in subdirectories */
 
 bool queue_id_valid(const char *id); /* short or long form, by its letters */

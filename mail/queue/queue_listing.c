@@ -55,7 +55,7 @@ void queue_lister_free(struct queue_lister *lister)
 static bool may_have_bounced(const struct queue_lister *lister, const char *queue, const char *id,
                              const struct stat *file)
 {
-    return string_equal(queue, QUEUE_ACTIVE) || file->st_ctime > lister->made - SETTLED ||
+    return queue_is_in_hand(queue) || file->st_ctime > lister->made - SETTLED ||
            map_get(lister->bounced, id) != NULL;
 }
 
@@ -233,14 +233,14 @@ static void add_logs(struct look *look, const struct queue_lister *lister, const
 
 /* ---- files ---- */
 
-/* The file of a message that has left the active queue may be written over for another one (spare.h). */
+/* The file of a message that has been delivered may be written over for another one (spare.h). */
 static bool is_another_message(const struct queue_lister *lister, const char *queue, const char *id,
                                const struct stat *file)
 {
     char path[QUEUE_PATH_SIZE];
     struct stat now;
 
-    return string_equal(queue, QUEUE_ACTIVE) &&
+    return queue_is_in_hand(queue) &&
            (lstat(queue_path(lister->layout, queue, id, path), &now) != 0 || now.st_ino != file->st_ino);
 }
 

@@ -13,11 +13,11 @@ const char *spare_path(ino_t inode, char path[QUEUE_PATH_SIZE])
     return path;
 }
 
-bool spare_retire(const struct queue_layout *layout, const char *id, ino_t inode)
+bool spare_retire(const struct queue_layout *layout, const char *queue, const char *id, ino_t inode)
 {
     char from[QUEUE_PATH_SIZE], to[QUEUE_PATH_SIZE];
 
-    return queue_rename(queue_path(layout, QUEUE_ACTIVE, id, from), spare_path(inode, to)) == 0;
+    return queue_rename(queue_path(layout, queue, id, from), spare_path(inode, to)) == 0;
 }
 
 /* Whoever has the lock of a file that still has its name is alone with it. */

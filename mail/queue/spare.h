@@ -4,8 +4,8 @@
  * So the queue manager moves a small file that has been delivered to spare/, and cleanup writes the next message over
  * it. The rules that keep this safe, whatever the moment of a power cut:
  *
- *   - nobody writes over a spare before its old name in active/ is gone for good (a sync of that directory, one for
- *     many): a message that comes back after the cut comes back whole;
+ *   - nobody writes over a spare before its old names, in incoming/ and, when it was there, in active/, are gone for good
+ *     (a sync of those directories, one for many): a message that comes back after the cut comes back whole;
  *   - a message written over a spare gets its name in incoming/ only when its content is on disk (queue_commit.h): a
  *     mixture of two messages never has a name that counts.
  *
@@ -34,8 +34,8 @@ struct spare {
 /* The spare's path from its inode. */
 const char *spare_path(ino_t inode, char path[QUEUE_PATH_SIZE]);
 
-/* Moves a file that nobody needs any more out of active/. False: errno; the file is where it was. */
-bool spare_retire(const struct queue_layout *layout, const char *id, ino_t inode);
+/* Moves a file that nobody needs any more out of its queue. False: errno; the file is where it was. */
+bool spare_retire(const struct queue_layout *layout, const char *queue, const char *id, ino_t inode);
 
 /* Takes a spare for a new message. False: it has gone, is in use, or is not fit. */
 bool spare_take(ino_t inode, struct spare *spare);

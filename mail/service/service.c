@@ -388,6 +388,7 @@ static void prepare(struct server *server, struct config *config)
         fill_or_die(config, service->parameters, parameters);
     server->environment.config = config;
     server->environment.mail = mail;
+    server->environment.layout = queue_layout_new(mail);
     server->environment.parameters = parameters;
     server->environment.service_name = server->arguments.name;
     server->environment.alone = server->arguments.alone;

@@ -18,6 +18,7 @@
 #include <sys/uio.h>
 
 #include "mail/config/mail_config.h"
+#include "mail/queue/queue.h"
 #include "util/base/error.h"
 #include "util/base/log.h"
 #include "util/task/channel.h"
@@ -27,6 +28,7 @@
 struct service_environment {
     const struct config *config;
     const struct mail_config *mail;
+    const struct queue_layout *layout; /* of the queue */
     const char *program;      /* the name it was started as: "smtp", "lmtp" */
     const char *service_name; /* master.cf's first column: "smtp", "submission", "relay" */
     long session_limit;       /* how many this process may hold at once; LONG_MAX: any number */

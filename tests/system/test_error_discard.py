@@ -65,3 +65,9 @@ def test_damaged_requests(run):
     assert agent.deliver(queue_id="0123456789AB")["deferred"] == 1
     assert agent.deliver(queue_name="../etc")["deferred"] == 1
     assert agent.alive()
+
+
+def test_file_that_moved_to_the_active_queue_meanwhile(run):
+    agent, reply, outcome = run("discard", "x", queue_name="incoming")  # where it is not any more
+    assert outcome == ("2.0.0", "sent", "x")
+    assert agent.done(reply) == ["u@d.example"]

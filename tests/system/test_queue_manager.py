@@ -260,3 +260,64 @@ def test_reload_during_a_delivery(make_instance, make_sink):
     mta.wait_log(rf"{queue_id}: to=<b@y\.example>.* status=sent", timeout=20)
     mta.wait_log(rf"{queue_id}: removed", timeout=20)
     assert len(sink.messages) == 1
+
+
+def place_of(mta, queue_id):
+    return [queue for queue in ("incoming", "active", "deferred", "hold")
+            if queue_id in [path.name for path in mta.queue_files(queue)]]
+
+
+def test_slow_delivery_is_in_the_active_queue(make_instance, make_sink):
+    """A new message may be delivered from where it came in; when that takes longer, people find it where they look."""
+    sink = make_sink()
+    sink.rules.append(Rule("END", delay=4, times=1))
+    mta = make_instance({"relayhost": sink.nexthop})
+    mta.start()
+    queue_id = send(mta, ["b@y.example"])
+    wait_until(lambda: place_of(mta, queue_id) == ["active"], timeout=3, what="the active queue")
+    assert f"{queue_id}*" in mta.run("postqueue", "-p", check=True).stdout
+    mta.wait_log(rf"{queue_id}: to=<b@y\.example>.* status=sent")
+    mta.wait_log(rf"{queue_id}: removed")
+    assert len(sink.messages) == 1
+    wait_until(mta.queue_is_empty, what="empty queue")
+
+
+def test_waiting_mail_is_in_the_active_queue(make_instance, make_sink):
+    """What waits for its turn moves while its delivery has not begun."""
+    sink = make_sink()
+    sink.rules.append(Rule("END", delay=3, times=1))
+    mta = make_instance({"relayhost": sink.nexthop, "default_destination_concurrency_limit": "1",
+                         "initial_destination_concurrency": "1"})
+    mta.start()
+    ids = [send(mta, ["b@y.example"]) for _ in range(60)]  # more than move in one turn
+    wait_until(lambda: all(place_of(mta, i) == ["active"] for i in ids), timeout=3, what="the active queue")
+    for queue_id in ids:
+        mta.wait_log(rf"{queue_id}: removed")
+    assert len(sink.messages) == len(ids)
+    wait_until(mta.queue_is_empty, what="empty queue")
+
+
+@pytest.mark.parametrize("rule, place", [(Rule("RCPT", "450 4.2.0 later"), ["deferred"]), (Rule("RCPT", "550 5.1.1 no"), [])])
+def test_quick_failure(make_instance, make_sink, rule, place):
+    sink = make_sink()
+    sink.rules.append(rule)
+    mta = make_instance({"relayhost": sink.nexthop})
+    mta.start()
+    queue_id = send(mta, ["b@y.example"], sender="")
+    mta.wait_log(rf"{queue_id}: to=<b@y\.example>.* status={'deferred' if place else 'bounced'}")
+    wait_until(lambda: place_of(mta, queue_id) == place, what=f"{queue_id} in {place}")
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="puts it by for minutes")
+def test_delivery_from_the_incoming_queue_outlives_its_queue_manager(make_instance, make_sink):
+    sink = make_sink()
+    sink.rules.append(Rule("END", delay=3, times=1))
+    mta = make_instance({"relayhost": sink.nexthop, "minimal_backoff_time": "1s", "queue_run_delay": "1s"})
+    mta.start()
+    queue_id = send(mta, ["b@y.example"])
+    wait_until(lambda: any("DATA" in session.commands for session in sink.sessions), what="the delivery")
+    mta.reload()
+    mta.wait_log(rf"{queue_id}: to=<b@y\.example>.* status=sent")
+    mta.wait_log(rf"{queue_id}: removed", timeout=30)
+    assert len(sink.messages) == 1
+    wait_until(mta.queue_is_empty, what="empty queue")

@@ -86,7 +86,7 @@ static void a_file_goes_round(void **state)
     struct queue_commit commit, *all[] = {&commit};
 
     (void)state;
-    assert_true(spare_retire(layout, "ABCDEF1", inode));
+    assert_true(spare_retire(layout, QUEUE_ACTIVE, "ABCDEF1", inode));
     assert_false(exists("active/ABCDEF1"));
     assert_true(spare_take(inode, &spare));
     assert_int_equal(spare.size, 32);
@@ -108,7 +108,7 @@ static void a_spare_in_use_is_nobody_elses(void **state)
     struct spare first, second;
 
     (void)state;
-    assert_true(spare_retire(layout, "ABCDEF3", inode));
+    assert_true(spare_retire(layout, QUEUE_ACTIVE, "ABCDEF3", inode));
     assert_true(spare_take(inode, &first));
     assert_false(spare_take(inode, &second));
     spare_remove_all();
@@ -127,7 +127,7 @@ static void what_is_not_fit_is_left_alone(void **state)
     struct spare spare;
 
     (void)state;
-    assert_true(spare_retire(layout, "ABCDEF4", inode));
+    assert_true(spare_retire(layout, QUEUE_ACTIVE, "ABCDEF4", inode));
     assert_int_equal(link(spare_path(inode, path), "active/ABCDEF5"), 0);
     assert_false(spare_take(inode, &spare));
     assert_int_equal(unlink(path), 0);
@@ -149,7 +149,7 @@ static void its_mode_is_as_a_new_ones(void **state)
 
     (void)state;
     assert_int_equal(chmod("active/ABCDEF6", QUEUE_MODE_READY | QUEUE_BIT_EXPIRE | QUEUE_BIT_UNTHROTTLE), 0);
-    assert_true(spare_retire(layout, "ABCDEF6", inode));
+    assert_true(spare_retire(layout, QUEUE_ACTIVE, "ABCDEF6", inode));
     assert_true(spare_take(inode, &spare));
     assert_int_equal(stat(spare_path(inode, path), &status), 0);
     assert_int_equal(status.st_mode & 07777, QUEUE_MODE_READY);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,9 +12,7 @@
 
 static bool has_trace_flag(const struct message *message, enum trace_flag flag)
 {
-    const char *flags = message_attribute(&message->envelope.attributes, "trace_flags");
-
-    return (strtol(flags, NULL, 10) & flag) != 0;
+    return (message->trace_flags & flag) != 0;
 }
 
 /* ---- what is not tried ---- */

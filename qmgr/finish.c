@@ -156,7 +156,7 @@ static void forget_trace_flags(struct message *message)
 /* Reports first: only when they are queued may the message go. */
 static bool send_reports(struct message *message)
 {
-    bool sent = true, traced = *message_attribute(&message->envelope.attributes, "trace_flags") != '\0';
+    bool sent = true, traced = message->trace_flags != 0;
 
     if (has_log(message, QUEUE_BOUNCE))
         sent = report(message, "bounce", BOUNCE_FAILURE);

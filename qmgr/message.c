@@ -292,6 +292,7 @@ static void start(struct message *message, int fd)
         }
         return;
     }
+    message->trace_flags = strtol(message_attribute(&message->envelope.attributes, "trace_flags"), NULL, 10);
     if (fstat(fd, &status) == 0) {
         message->mode = status.st_mode;
         message->inode = status.st_ino;

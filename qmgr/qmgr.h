@@ -125,6 +125,7 @@ struct message {
     mode_t mode;          /* of the file: what postsuper and postqueue asked for */
     ino_t inode;          /* 0: not known */
     off_t file_size;
+    long trace_flags;     /* enum trace_flag */
     bool fresh;           /* cleanup has just told of it: there was no delivery before, and there are no logs */
     bool recorded;        /* there may be a bounce or trace log */
     int64_t last_offset;  /* of the last recipient in memory */

@@ -40,35 +40,58 @@ static void keep_attribute(struct reading *reading, const char *attribute)
     list->items[list->count++] = attribute;
 }
 
-static bool is_of_recipient(const char *attribute)
+static void note_recipient(struct message_envelope *envelope, const struct record *record)
 {
-    return string_starts(attribute, "dsn_orig_rcpt=") || string_starts(attribute, "notify_flags=");
+    if (envelope->recipients_offset == 0)
+        envelope->recipients_offset = record->offset;
 }
 
-static void take_attribute(struct reading *reading, const char *data)
+static bool is_named(const char *attribute, size_t name_length, const char *name)
+{
+    return strlen(name) == name_length && memcmp(attribute, name, name_length) == 0;
+}
+
+static void take_attribute(struct reading *reading, const struct record *record)
 {
     struct message_envelope *envelope = reading->envelope;
-    const char *attribute, *value = strchr(data, '=');
+    const char *equals = strchr(record->data, '='), *attribute;
+    size_t name_length = equals != NULL ? (size_t)(equals - record->data) : 0;
 
-    if (value == NULL || is_of_recipient(data))
+    if (equals == NULL)
         return;
-    attribute = arena_copy(reading->arena, data);
-    value = attribute + (value - data) + 1;
-    if (string_starts(attribute, "encoding="))
-        envelope->encoding = value;
-    else if (string_starts(attribute, "envelope_id="))
-        envelope->dsn_envid = value;
-    else if (string_starts(attribute, "ret_flags="))
-        envelope->dsn_ret = atoi(value);
+    if (is_named(record->data, name_length, "dsn_orig_rcpt") || is_named(record->data, name_length, "notify_flags")) {
+        note_recipient(envelope, record);
+        return;
+    }
+    attribute = arena_copy(reading->arena, record->data);
+    if (is_named(attribute, name_length, "encoding"))
+        envelope->encoding = attribute + name_length + 1;
+    else if (is_named(attribute, name_length, "envelope_id"))
+        envelope->dsn_envid = attribute + name_length + 1;
+    else if (is_named(attribute, name_length, "ret_flags"))
+        envelope->dsn_ret = atoi(attribute + name_length + 1);
     else
         keep_attribute(reading, attribute);
+}
+
+/* Decimal numbers between blanks; how many there are, up to `most`. */
+static size_t read_numbers(const char *data, long long *numbers, size_t most)
+{
+    size_t count = 0;
+    char *end;
+
+    for (; count < most; count++, data = end) {
+        numbers[count] = strtoll(data, &end, 10);
+        if (end == data)
+            break;
+    }
+    return count;
 }
 
 static bool take_sizes(struct message_envelope *envelope, const char *data)
 {
     long long numbers[6] = {0};
-    int count = sscanf(data, "%lld %lld %lld %lld %lld %lld", &numbers[0], &numbers[1], &numbers[2], &numbers[3],
-                       &numbers[4], &numbers[5]);
+    size_t count = read_numbers(data, numbers, 6);
 
     envelope->sizes = (struct queue_sizes){numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]};
     return count >= 3 && numbers[0] >= 0 && numbers[1] > 0 && numbers[0] <= INT64_MAX - numbers[1];
@@ -76,9 +99,11 @@ static bool take_sizes(struct message_envelope *envelope, const char *data)
 
 static void take_time(struct message_envelope *envelope, const char *data)
 {
-    long long seconds = 0, microseconds = 0;
+    long long numbers[2] = {0}, seconds, microseconds;
 
-    sscanf(data, "%lld %lld", &seconds, &microseconds);
+    read_numbers(data, numbers, 2);
+    seconds = numbers[0];
+    microseconds = numbers[1];
     if (seconds < 0 || seconds > INT64_MAX / 1000000 - 1 || microseconds < 0 || microseconds >= 1000000)
         seconds = microseconds = 0;
     envelope->arrival_time = seconds * 1000000 + microseconds;
@@ -92,7 +117,7 @@ static void take_record(struct reading *reading, const struct record *record)
 
     switch (record->type) {
     case RECORD_TIME: take_time(envelope, data); break;
-    case RECORD_ATTRIBUTE: take_attribute(reading, data); break;
+    case RECORD_ATTRIBUTE: take_attribute(reading, record); break;
     case RECORD_SENDER: envelope->sender = arena_copy(reading->arena, data); break;
     case RECORD_FULL_NAME: envelope->full_name = arena_copy(reading->arena, data); break;
     case RECORD_FILTER: envelope->filter = arena_copy(reading->arena, data); break;
@@ -101,7 +126,13 @@ static void take_record(struct reading *reading, const struct record *record)
     case RECORD_VERP: envelope->verp_delimiters = arena_copy(reading->arena, data); break;
     case RECORD_DSN_ENVID: envelope->dsn_envid = arena_copy(reading->arena, data); break;
     case RECORD_DSN_RET: envelope->dsn_ret = atoi(data); break;
-    case RECORD_RECIPIENT: envelope->recipients_left++; break;
+    case RECORD_RECIPIENT:
+        envelope->recipients_left++;
+        note_recipient(envelope, record);
+        break;
+    case RECORD_ORIGINAL:
+    case RECORD_DSN_ORCPT:
+    case RECORD_DSN_NOTIFY: note_recipient(envelope, record); break;
     case RECORD_WARN_TIME:
         envelope->warn_time = strtoll(data, NULL, 10);
         envelope->warn_offset = record->offset;

@@ -49,6 +49,7 @@ struct message_envelope {
     int64_t warn_time;         /* seconds since 1970; 0: none */
     int64_t warn_offset;       /* of its record; 0: there is none */
     int64_t extracted_offset;  /* of the 'X' record */
+    int64_t recipients_offset; /* of the first record about a recipient */
     struct ipc_strings attributes; /* all other "name=value", in file order */
     size_t recipients_left;    /* 'R' records: not done yet */
 };

@@ -14,7 +14,7 @@ struct recipient_reader *recipient_reader_new(int fd, const struct message_envel
 {
     struct recipient_reader *reader = memory_new(sizeof *reader);
 
-    reader->records = record_reader_new(fd, 0);
+    reader->records = record_reader_new(fd, (off_t)envelope->recipients_offset);
     reader->extracted_offset = (off_t)envelope->extracted_offset;
     return reader;
 }

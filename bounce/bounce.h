@@ -22,7 +22,7 @@ struct bouncer {
     const struct bounce_config *config;
     const struct queue_layout *layout;
     const char *log_queue; /* QUEUE_BOUNCE, QUEUE_DEFER or QUEUE_TRACE: by the service's name */
-    struct channel_pool *cleanup;
+    struct submission_pool *cleanup;
     struct template *templates[TEMPLATE_KINDS];
 };
 

@@ -59,6 +59,7 @@ struct cleanup {
     int64_t batch_began;     /* the last one; on the monotonic clock */
     ino_t spares[SPARES_KEPT];
     size_t spare_count;
+    struct tickets *tickets; /* tickets.c */
     long unanswered;         /* messages that the queue manager was told of, and has not taken up */
     struct deadline pressed; /* until then messages wait before they are begun */
 };
@@ -100,6 +101,7 @@ struct cleanup_message {
     struct message_writer *writer;
     struct cleanup_verdict verdict;
     bool discard, hold;
+    bool ticket_wanted;
     const char *filter, *redirect; /* asked for by checks, or by the client after the envelope's head */
     struct ipc_strings late_bcc;   /* asked for by checks */
     const char *sender;            /* canonical */
@@ -123,6 +125,12 @@ void message_fail_write(struct cleanup_message *message, int reason, const char 
 long spares_wanted(const struct cleanup *cleanup);
 void spares_add(struct cleanup *cleanup, uint64_t inode);
 bool spares_take(struct cleanup *cleanup, struct spare *spare); /* False: there is none */
+
+/* ---- tickets.c ---- */
+struct tickets *tickets_new(void);
+void tickets_drop(struct tickets *tickets);
+int64_t tickets_issue(struct cleanup *cleanup); /* 0: there is no spare */
+bool tickets_redeem(struct cleanup *cleanup, int64_t ticket, struct spare *spare); /* False: it is not here */
 
 /* ---- recipients.c ---- */
 void recipients_add(struct cleanup_message *message, const struct cleanup_recipient *recipient);

@@ -116,6 +116,7 @@ static bool cleanup_ready(struct service_environment *environment, struct error 
     struct cleanup *cleanup = environment->state;
 
     (void)error;
+    cleanup->tickets = tickets_new();
     cleanup->qmgr = channel_pool_new(IPC_SOCKET_QMGR, IPC_PROTOCOL_QMGR, QMGR_IDLE_CHANNELS);
     return true;
 }
@@ -124,11 +125,22 @@ static bool cleanup_ready(struct service_environment *environment, struct error 
 
 static void tell_status(struct call *call, const struct cleanup_message *message)
 {
-    static const struct cleanup_status good = {.code = 250, .dsn = "2.0.0", .reason = ""};
-    struct cleanup_status status = {.code = message->verdict.code, .dsn = message->verdict.dsn,
-                                    .reason = message->verdict.reason};
+    struct cleanup_status status = {.code = 250, .dsn = "2.0.0", .reason = ""};
 
-    ipc_send_last(call, &ipc_cleanup_status, message->verdict.code == 0 ? &good : &status);
+    if (message->verdict.code != 0)
+        status = (struct cleanup_status){.code = message->verdict.code, .dsn = message->verdict.dsn,
+                                         .reason = message->verdict.reason};
+    if (message->ticket_wanted)
+        status.ticket = tickets_issue(message->cleanup);
+    ipc_send_last(call, &ipc_cleanup_status, &status);
+}
+
+/* Who came with a ticket knows the ID. */
+static bool tell_queue_id(struct call *call, const struct cleanup_message *message)
+{
+    const struct cleanup_queue_id answer = {.queue_id = message->id};
+
+    return message->open.ticket != 0 || ipc_send(call, &ipc_cleanup_queue_id, &answer);
 }
 
 static bool take_route(struct cleanup_message *message, const struct frame *frame)
@@ -172,6 +184,7 @@ static bool take_message(struct call *call, struct cleanup_message *message)
         if (frame.message == IPC_cleanup_end) {
             if (!ipc_decode(frame.body, frame.length, &ipc_cleanup_end, &end, message->arena))
                 return false;
+            message->ticket_wanted = end.ticket_wanted != 0;
             message_end(message, &end);
             return true;
         }
@@ -189,13 +202,11 @@ static void cleanup_call(struct service_environment *environment, struct call *c
     struct cleanup_message message = {.cleanup = cleanup, .arena = arena_new(), .scratch = arena_new(), .fd = -1};
 
     if (ipc_receive(call, &ipc_cleanup_open, &message.open, message.arena, deadline_in(cleanup->mail->ipc_timeout))) {
-        struct cleanup_queue_id answer = {.queue_id = message.id};
-
         if ((message.open.flags & CLEANUP_INTERNAL) == 0)
             commit_keep_flow(cleanup);
         if (!message_begin(&message)) {
             tell_status(call, &message);
-        } else if (!ipc_send(call, &ipc_cleanup_queue_id, &answer) || !take_message(call, &message)) {
+        } else if (!tell_queue_id(call, &message) || !take_message(call, &message)) {
             log_info(&message.log, "removed (canceled)");
             message_abandon(&message);
         } else {
@@ -208,12 +219,20 @@ static void cleanup_call(struct service_environment *environment, struct call *c
     message_free(&message);
 }
 
+static void cleanup_drain(struct service_environment *environment)
+{
+    struct cleanup *cleanup = environment->state;
+
+    tickets_drop(cleanup->tickets);
+}
+
 static const struct service cleanup_service = {
     .name = "cleanup",
     .parameters = &cleanup_parameters,
     .start = cleanup_start,
     .ready = cleanup_ready,
     .call = cleanup_call,
+    .drain = cleanup_drain,
     .protocol = IPC_PROTOCOL_CLEANUP,
 };
 

@@ -97,25 +97,58 @@ static void write_head(struct cleanup_message *message, int64_t created)
         message_writer_warn_time(message->writer, (open->arrival_time + warn_after) / SECONDS);
 }
 
+static void use_spare(struct cleanup_message *message)
+{
+    message->reused = true;
+    message->fd = message->spare.fd;
+}
+
+static bool create_file(struct cleanup_message *message, struct timespec *when)
+{
+    const struct cleanup *cleanup = message->cleanup;
+    struct error error;
+
+    message->fd = queue_file_create(cleanup->layout, message->queue, cleanup->mail->enable_long_queue_ids, message->id,
+                                    when, &error);
+    if (message->fd < 0)
+        log_warning(&message->log, "%s", error.text);
+    return message->fd >= 0;
+}
+
+/* The ID is known to the world. Where the file of its ticket is not here any more, another one gets its name. */
+static bool open_ticket(struct cleanup_message *message)
+{
+    const struct cleanup_open *open = &message->open;
+    struct cleanup *cleanup = message->cleanup;
+
+    errno = EINVAL;
+    if (!queue_id_valid(open->queue_id) || !queue_id_matches(open->queue_id, (ino_t)open->ticket))
+        return false;
+    snprintf(message->id, sizeof message->id, "%s", open->queue_id);
+    if (tickets_redeem(cleanup, open->ticket, &message->spare))
+        use_spare(message);
+    else
+        message->fd = queue_file_create_named(cleanup->layout, message->queue, message->id);
+    return message->fd >= 0;
+}
+
 /* False: errno, and what could not be done has been logged. */
 static bool open_file(struct cleanup_message *message, struct timespec *when)
 {
     struct cleanup *cleanup = message->cleanup;
-    bool long_form = cleanup->mail->enable_long_queue_ids;
-    struct error error;
 
-    message->reused = spares_take(cleanup, &message->spare);
-    if (message->reused) {
-        clock_gettime(CLOCK_REALTIME, when);
-        queue_id_make(long_form, when, message->spare.inode, message->id);
-        message->fd = message->spare.fd;
-        return true;
+    clock_gettime(CLOCK_REALTIME, when);
+    if (message->open.ticket != 0) {
+        if (open_ticket(message))
+            return true;
+        log_warning(NULL, "queue file \"%s\": %s", message->open.queue_id, strerror(errno));
+        return false;
     }
-    message->fd = queue_file_create(cleanup->layout, message->queue, long_form, message->id, when, &error);
-    if (message->fd >= 0)
-        return true;
-    log_warning(&message->log, "%s", error.text);
-    return false;
+    if (!spares_take(cleanup, &message->spare))
+        return create_file(message, when);
+    queue_id_make(cleanup->mail->enable_long_queue_ids, when, message->spare.inode, message->id);
+    use_spare(message);
+    return true;
 }
 
 bool message_begin(struct cleanup_message *message)

@@ -11,7 +11,7 @@
 struct pickup {
     struct service_environment *environment;
     const struct queue_layout *layout;
-    struct channel_pool *cleanup;
+    struct submission_pool *cleanup;
     int64_t cleanup_flags;
     bool scanning, again;          /* woken while at work: look once more */
     struct task_semaphore places;  /* messages under way at the same time */

@@ -63,7 +63,7 @@ struct smtpd {
     const struct smtpd_config *config;
     struct dns *dns;
     struct resolve_client *resolve;
-    struct channel_pool *cleanup;
+    struct submission_pool *cleanup;
     struct match_list *mynetworks, *bare_newline_exclusions, *noop_commands, *forbidden_commands, *unlimited;
     struct deadline anvil_silence; /* until then no line about anvil */
     struct net_interface *interfaces;

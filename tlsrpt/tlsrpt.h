@@ -24,7 +24,7 @@ struct tlsrpt {
     struct tlsrpt_reporter reporter;
     struct tlsrpt_counts *counts; /* NULL: nothing was ever counted */
     struct dns *dns;
-    struct channel_pool *cleanup;
+    struct submission_pool *cleanup;
     struct collector *collector;
     struct sender *sender;
 };

@@ -22,6 +22,9 @@
 /* Content of a message for cleanup: plain bytes. */
 enum { IPC_CLEANUP_CONTENT = 15 };
 
+/* How long a ticket for a queue file may be used; cleanup keeps the file twice as long. */
+#define IPC_TICKET_LIFETIME (30 * SECONDS)
+
 /* Protocol names (service.h, channel.h) and where the services listen (below queue_directory). */
 #define IPC_PROTOCOL_REWRITE "rewrite"
 #define IPC_PROTOCOL_CLEANUP "cleanup"

@@ -163,6 +163,23 @@ int queue_file_create(const struct queue_layout *layout, const char *queue, bool
     return -1;
 }
 
+int queue_file_create_named(const struct queue_layout *layout, const char *queue, const char *id)
+{
+    static const char *const queues[] = {QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, NULL};
+    char path[QUEUE_PATH_SIZE];
+    struct stat found;
+    int fd;
+
+    errno = EEXIST;
+    if (queue_find(layout, id, queues, &found) != NULL)
+        return -1;
+    queue_path(layout, queue, id, path);
+    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, QUEUE_MODE_WRITING);
+    return fd < 0 && errno == ENOENT && make_directories(path) == 0
+               ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, QUEUE_MODE_WRITING)
+               : fd;
+}
+
 int queue_file_open(const struct queue_layout *layout, const char *queue, const char *id, int flags)
 {
     char path[QUEUE_PATH_SIZE];

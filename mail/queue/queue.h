@@ -59,6 +59,8 @@ const char *queue_path(const struct queue_layout *layout, const char *queue, con
  * inode, *when is the time in it. -1: see error. */
 int queue_file_create(const struct queue_layout *layout, const char *queue, bool long_form, char id[QUEUE_ID_SIZE],
                       struct timespec *when, struct error *error);
+/* The same under an ID that is known already, and that no message in any queue may have. -1: errno. */
+int queue_file_create_named(const struct queue_layout *layout, const char *queue, const char *id);
 int queue_file_open(const struct queue_layout *layout, const char *queue, const char *id, int flags); /* -1: errno */
 
 /* rename, making the directories of the new path when they are missing. -1: errno. */

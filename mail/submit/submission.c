@@ -1,63 +1,172 @@
 #include "mail/submit/submission.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
+#include "mail/queue/queue.h"
 #include "mail/submit/drop.h"
+#include "mail/submit/tickets.h"
+#include "util/base/log.h"
 #include "util/base/memory.h"
 
 enum { CONTENT_FRAME = 32 * 1024, IDLE_CHANNELS = 100 };
 
+struct submission_pool {
+    struct channel_pool *channels;
+    struct tickets tickets;
+};
+
 struct submission {
-    struct channel_pool *pool;
+    struct submission_pool *pool;
     const struct mail_config *mail;
-    struct channel *channel;
-    struct call *call;
-    struct text content; /* not sent yet */
-    char *queue_id;
+    struct channel *channel; /* to itself; else NULL */
+    struct call *call;       /* NULL: nothing has been sent */
+    struct text frames;      /* of the envelope, while nothing has been sent: a struct head and a body each */
+    struct text content;     /* not sent yet */
+    char queue_id[QUEUE_ID_SIZE];
+    struct ticket ticket; /* that it has, and nobody was told of */
     bool broken;
     struct drop *drop; /* not NULL: this is what the message goes into, and nothing else here is used */
 };
 
-struct channel_pool *submission_pool_new(void)
+struct head {
+    uint16_t message;
+    size_t length;
+};
+
+struct submission_pool *submission_pool_new(void)
 {
-    return channel_pool_new(IPC_SOCKET_CLEANUP, IPC_PROTOCOL_CLEANUP, IDLE_CHANNELS);
+    struct submission_pool *pool = memory_new(sizeof *pool);
+
+    pool->channels = channel_pool_new(IPC_SOCKET_CLEANUP, IPC_PROTOCOL_CLEANUP, IDLE_CHANNELS);
+    return pool;
+}
+
+/* ---- frames ---- */
+
+static void keep_frame(struct submission *submission, const struct ipc_message *message, const void *value)
+{
+    struct head head = {.message = message->number};
+    size_t start = submission->frames.length;
+
+    text_append_bytes(&submission->frames, &head, sizeof head);
+    ipc_encode(&submission->frames, message, value);
+    head.length = submission->frames.length - start - sizeof head;
+    memcpy(submission->frames.data + start, &head, sizeof head);
+}
+
+static void send_kept_frames(struct submission *submission)
+{
+    const struct text *frames = &submission->frames;
+    struct head head;
+
+    submission->ticket = (struct ticket){0};
+    for (size_t at = 0; at < frames->length; at += sizeof head + head.length) {
+        memcpy(&head, frames->data + at, sizeof head);
+        submission->broken = !call_send_later(submission->call, head.message, frames->data + at + sizeof head, head.length) ||
+                             submission->broken;
+    }
+}
+
+static void send_or_keep(struct submission *submission, const struct ipc_message *message, const void *value)
+{
+    if (submission->call == NULL)
+        keep_frame(submission, message, value);
+    else
+        submission->broken = !ipc_send_later(submission->call, message, value) || submission->broken;
+}
+
+/* ---- where the message goes ---- */
+
+/* A channel of its own: what streams would hold up others. */
+static bool start_alone(struct submission *submission, struct error *error)
+{
+    struct deadline deadline = deadline_in(submission->mail->ipc_timeout);
+
+    submission->channel = channel_pool_lease(submission->pool->channels, deadline, error);
+    if (submission->channel == NULL)
+        return false;
+    submission->call = call_open(submission->channel);
+    send_kept_frames(submission);
+    return true;
+}
+
+/* What is at hand as a whole shares a channel with others, and goes to cleanup together with theirs. */
+static bool start_among_others(struct submission *submission, struct error *error)
+{
+    struct channel *channel =
+        channel_pool_shared(submission->pool->channels, deadline_in(submission->mail->ipc_timeout), error);
+
+    if (channel == NULL)
+        return false;
+    submission->call = call_open(channel);
+    send_kept_frames(submission);
+    return true;
+}
+
+/* Later than at the start there is nobody to tell why. */
+static void start_late(struct submission *submission, bool (*start)(struct submission *, struct error *))
+{
+    struct error error;
+
+    if (submission->call != NULL || start(submission, &error))
+        return;
+    submission->broken = true;
+    log_warning(NULL, "%s: %s", submission->queue_id, error.text);
 }
 
 /* ---- the envelope ---- */
 
-static bool begin_message(struct submission *submission, const struct cleanup_open *open)
+static bool receive_queue_id(struct submission *submission, struct error *error)
 {
-    struct deadline deadline = deadline_in(submission->mail->ipc_timeout);
     struct arena *arena = arena_new();
     struct cleanup_queue_id answer;
-    bool begun = ipc_send(submission->call, &ipc_cleanup_open, open) &&
-                 ipc_receive(submission->call, &ipc_cleanup_queue_id, &answer, arena, deadline) &&
-                 *answer.queue_id != '\0';
+    bool good = ipc_receive(submission->call, &ipc_cleanup_queue_id, &answer, arena,
+                            deadline_in(submission->mail->ipc_timeout)) &&
+                queue_id_valid(answer.queue_id);
 
-    if (begun)
-        submission->queue_id = memory_copy_string(answer.queue_id);
+    if (good)
+        snprintf(submission->queue_id, sizeof submission->queue_id, "%s", answer.queue_id);
     arena_free(arena);
-    return begun;
+    return good || error_set(error, "%s: no queue file was begun", IPC_SOCKET_CLEANUP);
 }
 
-struct submission *submission_open(struct channel_pool *pool, const struct mail_config *mail,
+static void use_ticket(struct submission *submission, const struct cleanup_open *open)
+{
+    struct cleanup_open with_ticket = *open;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    queue_id_make(submission->mail->enable_long_queue_ids, &now, (ino_t)submission->ticket.inode, submission->queue_id);
+    with_ticket.ticket = submission->ticket.inode;
+    with_ticket.queue_id = submission->queue_id;
+    keep_frame(submission, &ipc_cleanup_open, &with_ticket);
+}
+
+static bool ask_for_file(struct submission *submission, const struct cleanup_open *open, struct error *error)
+{
+    if (!start_alone(submission, error))
+        return false;
+    ipc_send(submission->call, &ipc_cleanup_open, open);
+    return receive_queue_id(submission, error);
+}
+
+struct submission *submission_open(struct submission_pool *pool, const struct mail_config *mail,
                                    const struct cleanup_open *open, struct error *error)
 {
-    struct channel *channel = channel_pool_lease(pool, deadline_in(mail->ipc_timeout), error);
-    struct submission *submission;
+    struct submission *submission = memory_new(sizeof *submission);
 
-    if (channel == NULL)
-        return NULL;
-    submission = memory_new(sizeof *submission);
     submission->pool = pool;
     submission->mail = mail;
-    submission->channel = channel;
-    submission->call = call_open(channel);
-    if (begin_message(submission, open))
-        return submission;
-    error_set(error, "%s: no queue file was begun", IPC_SOCKET_CLEANUP);
-    submission_abandon(submission);
-    return NULL;
+    if (tickets_take(&pool->tickets, clock_monotonic(), &submission->ticket)) {
+        use_ticket(submission, open);
+    } else if (!ask_for_file(submission, open, error)) {
+        submission_abandon(submission);
+        return NULL;
+    }
+    return submission;
 }
 
 struct submission *submission_open_drop(const struct mail_config *mail, const struct cleanup_open *open,
@@ -84,7 +193,7 @@ void submission_recipient(struct submission *submission, const struct cleanup_re
     if (submission->drop != NULL)
         drop_recipient(submission->drop, recipient);
     else
-        submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_recipient, recipient) || submission->broken;
+        send_or_keep(submission, &ipc_cleanup_recipient, recipient);
 }
 
 void submission_route(struct submission *submission, const char *filter, const char *redirect)
@@ -92,7 +201,7 @@ void submission_route(struct submission *submission, const char *filter, const c
     struct cleanup_route route = {.filter = filter, .redirect = redirect};
 
     if (submission->drop == NULL) /* nothing of that kind can be said in maildrop */
-        submission->broken = !ipc_send_later(submission->call, &ipc_cleanup_route, &route) || submission->broken;
+        send_or_keep(submission, &ipc_cleanup_route, &route);
 }
 
 /* ---- the content ---- */
@@ -115,8 +224,10 @@ bool submission_content(struct submission *submission, const char *bytes, size_t
     if (submission->broken)
         return false;
     text_append_bytes(&submission->content, bytes, length);
-    if (submission->content.length >= CONTENT_FRAME)
+    if (submission->content.length >= CONTENT_FRAME) {
+        start_late(submission, start_alone);
         send_content(submission);
+    }
     return !submission->broken;
 }
 
@@ -124,28 +235,38 @@ bool submission_content(struct submission *submission, const char *bytes, size_t
 
 static void free_submission(struct submission *submission)
 {
-    call_close(submission->call);
-    channel_pool_return(submission->pool, submission->channel);
+    if (submission->call != NULL)
+        call_close(submission->call);
+    if (submission->channel != NULL)
+        channel_pool_return(submission->pool->channels, submission->channel);
+    tickets_put(&submission->pool->tickets, submission->ticket);
+    text_free(&submission->frames);
     text_free(&submission->content);
-    free(submission->queue_id);
     free(submission);
+}
+
+static bool end_message(struct submission *submission, const struct cleanup_end *end, struct arena *arena,
+                        struct cleanup_status *status)
+{
+    start_late(submission, start_among_others);
+    send_content(submission);
+    return !submission->broken && ipc_send_last(submission->call, &ipc_cleanup_end, end) &&
+           ipc_receive(submission->call, &ipc_cleanup_status, status, arena, deadline_in(submission->mail->ipc_timeout));
 }
 
 void submission_end(struct submission *submission, int64_t flags, const char *reason, struct arena *arena,
                     struct cleanup_status *status)
 {
-    struct cleanup_end end = {.flags = flags, .reason = reason};
-    struct deadline deadline = deadline_in(submission->mail->ipc_timeout);
+    const struct cleanup_end end = {.flags = flags, .reason = reason, .ticket_wanted = true};
 
     if (submission->drop != NULL) {
         drop_end(submission->drop, arena, status);
         free(submission);
         return;
     }
-    send_content(submission);
-    if (!ipc_send_last(submission->call, &ipc_cleanup_end, &end) ||
-        !ipc_receive(submission->call, &ipc_cleanup_status, status, arena, deadline))
+    if (!end_message(submission, &end, arena, status))
         *status = (struct cleanup_status){.code = 451, .dsn = "4.3.0", .reason = "Error: queue file write error"};
+    tickets_put(&submission->pool->tickets, (struct ticket){.inode = status->ticket, .since = clock_monotonic()});
     free_submission(submission);
 }
 

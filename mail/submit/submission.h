@@ -1,5 +1,8 @@
-/* submission - a message on its way to cleanup: one call on a channel of its own. Used by smtpd and bounce. Where an SMTP
- * server has no cleanup, the message goes to the maildrop queue in its place. */
+/* submission - a message on its way to cleanup. Used by smtpd and bounce. Where an SMTP server has no cleanup, the message
+ * goes to the maildrop queue in its place.
+ *
+ * With a ticket (tickets.h) nothing is sent before the message's end, when it is small, or before so much of it has come
+ * that it has a channel to itself. */
 #ifndef MAIL_SUBMIT_SUBMISSION_H
 #define MAIL_SUBMIT_SUBMISSION_H
 
@@ -8,11 +11,12 @@
 
 struct submission;
 
-/* A pool of channels to cleanup, for submission_open. */
-struct channel_pool *submission_pool_new(void);
+/* What a process needs to reach cleanup; one for all its messages. */
+struct submission_pool;
+struct submission_pool *submission_pool_new(void);
 
-/* Has cleanup open a queue file. NULL: it cannot be had now, see error. */
-struct submission *submission_open(struct channel_pool *pool, const struct mail_config *mail,
+/* Begins a queue file. NULL: it cannot be had now, see error. */
+struct submission *submission_open(struct submission_pool *pool, const struct mail_config *mail,
                                    const struct cleanup_open *open, struct error *error);
 /* Has postdrop(1) begin a file in maildrop: then all of these functions block, and there are
  * no routes, and no flags at the end. */

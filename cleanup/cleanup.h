@@ -50,7 +50,7 @@ struct cleanup {
     struct table_list *virtual_alias, *sender_bcc, *recipient_bcc, *header_checks, *mime_header_checks,
         *nested_header_checks, *body_checks;
     struct match_list *our_domains; /* those in which a bare user name is looked up */
-    struct map *drop_headers;       /* lower case names */
+    const char **drop_headers;      /* NULL behind the last */
     bool propagate_canonical, propagate_virtual;
     struct channel_pool *qmgr;
     struct map *directories; /* open descriptors, by path */

@@ -50,17 +50,16 @@ static bool has_word(const char *list, const char *wanted)
     return found;
 }
 
-static struct map *word_set(const char *list)
+static const char **split_words(const char *list)
 {
-    struct map *set = map_new();
     char *copy = memory_copy_string(list), *cursor = copy, *word;
+    const char **words = memory_new((strlen(list) / 2 + 2) * sizeof *words);
+    size_t count = 0;
 
-    while ((word = string_next_word(&cursor, ", \t\r\n")) != NULL) {
-        ascii_lower_string(word);
-        map_set(set, word, set);
-    }
+    while ((word = string_next_word(&cursor, ", \t\r\n")) != NULL)
+        words[count++] = memory_copy_string(word);
     free(copy);
-    return set;
+    return words;
 }
 
 static bool open_tables(struct cleanup *cleanup, struct error *error)
@@ -104,7 +103,7 @@ static bool cleanup_start(struct service_environment *environment, struct error 
     cleanup->masquerade_classes = parse_classes(cleanup->config->masquerade_classes);
     cleanup->propagate_canonical = has_word(cleanup->mail->propagate_unmatched_extensions, "canonical");
     cleanup->propagate_virtual = has_word(cleanup->mail->propagate_unmatched_extensions, "virtual");
-    cleanup->drop_headers = word_set(cleanup->config->message_drop_headers);
+    cleanup->drop_headers = split_words(cleanup->config->message_drop_headers);
     cleanup->directories = map_new();
     list_init(&cleanup->commits);
     environment->state = cleanup;

@@ -33,14 +33,14 @@ static void rewrite_address(void *context, const char *address, struct text *res
     const struct rewriting *rewriting = context;
     struct cleanup_message *message = rewriting->message;
     const struct cleanup *cleanup = message->cleanup;
+    const char *complete = address, *mapped;
     struct text completed = {0};
-    const char *mapped;
 
-    if (!from_inside(message))
+    if (!from_inside(message)) {
         address_canonical_form(cleanup->mail, cleanup->config->remote_header_rewrite_domain, NULL, address, &completed);
-    else
-        text_append(&completed, address);
-    mapped = mapping_canonical(message, text_string(&completed), rewriting->class);
+        complete = text_string(&completed);
+    }
+    mapped = mapping_canonical(message, complete, rewriting->class);
     text_append(result, mapped != NULL ? mapped : address);
     text_free(&completed);
 }
@@ -89,9 +89,9 @@ static void count_hop(struct cleanup_message *message)
 static void clean_field(struct cleanup_message *message, struct text *field)
 {
     text_truncate(field, strlen(text_string(field)));
-    for (size_t i = 0; message->cleanup->config->cleanup_replace_stray_cr_lf && i < field->length; i++)
-        if (field->data[i] == '\r')
-            field->data[i] = ' ';
+    if (message->cleanup->config->cleanup_replace_stray_cr_lf)
+        for (char *stray = field->data; stray != NULL && (stray = strchr(stray, '\r')) != NULL;)
+            *stray = ' ';
 }
 
 static bool value_is(const char *value, const char *word)
@@ -120,10 +120,10 @@ static void note_tls_wish(struct cleanup_message *message, const struct header_i
 
 static bool is_dropped(const struct cleanup_message *message, const char *name, size_t length)
 {
-    char *key = arena_copy_bytes(message->scratch, name, length);
-
-    ascii_lower_string(key);
-    return map_get(message->cleanup->drop_headers, key) != NULL;
+    for (const char **word = message->cleanup->drop_headers; *word != NULL; word++)
+        if (strlen(*word) == length && string_starts_ignore_case(name, *word))
+            return true;
+    return false;
 }
 
 static void note_field(struct cleanup_message *message, const struct header_info *info, const struct text *field)

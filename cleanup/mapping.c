@@ -25,8 +25,8 @@ static void fail_lookup(struct cleanup_message *message, struct table_list *tabl
     message_fail(message, 451, "4.3.0", "Error: queue file write error");
 }
 
-static enum table_result ask(struct cleanup_message *message, struct table_list *tables, const char *address,
-                             struct text *result, struct text *extension)
+static enum table_result ask_tables(struct cleanup_message *message, struct table_list *tables, const char *address,
+                                    struct text *result, struct text *extension)
 {
     const struct cleanup *cleanup = message->cleanup;
     const char *domain = address_domain(address);
@@ -34,16 +34,22 @@ static enum table_result ask(struct cleanup_message *message, struct table_list 
     struct error error = {""};
     enum table_result answer;
 
-    text_clear(result);
-    text_clear(extension);
-    if (table_list_empty(tables) || *address == '\0')
-        return TABLE_NOT_FOUND;
     if (domain != NULL && is_ours(cleanup, domain))
         keys |= LOOKUP_BARE_USER;
     answer = address_lookup(tables, address, keys, cleanup->mail->recipient_delimiter, result, extension, &error);
     if (answer == TABLE_ERROR)
         fail_lookup(message, tables, &error, address);
     return answer;
+}
+
+static enum table_result ask(struct cleanup_message *message, struct table_list *tables, const char *address,
+                             struct text *result, struct text *extension)
+{
+    text_clear(result);
+    text_clear(extension);
+    if (table_list_empty(tables) || *address == '\0')
+        return TABLE_NOT_FOUND;
+    return ask_tables(message, tables, address, result, extension);
 }
 
 /* ---- results ---- */
@@ -151,7 +157,7 @@ const char *mapping_canonical(struct cleanup_message *message, const char *addre
     if (!(message->open.flags & CLEANUP_MAP))
         return result;
     for (size_t i = 0; i < sizeof tables / sizeof *tables && result != NULL; i++)
-        if (tables[i]->classes & class)
+        if ((tables[i]->classes & class) && !table_list_empty(tables[i]->tables))
             result = map_canonical(message, tables[i]->tables, result);
     return result != NULL ? mapping_masquerade(message, result, class) : NULL;
 }
@@ -192,12 +198,14 @@ static bool expand_one(struct cleanup_message *message, struct collection *all, 
     const char *address = all->list.items[index];
     struct text result = {0}, extension = {0};
     struct collection found = {.message = message, .extension = "", .address = address};
-    bool good = ask(message, cleanup->virtual_alias, address, &result, &extension) != TABLE_ERROR;
+    enum table_result answer = ask(message, cleanup->virtual_alias, address, &result, &extension);
+    bool good = answer != TABLE_ERROR;
 
     *changed = false;
     if (cleanup->propagate_virtual)
         found.extension = text_string(&extension);
-    address_list_each(text_string(&result), collect_found, &found);
+    if (answer == TABLE_FOUND)
+        address_list_each(text_string(&result), collect_found, &found);
     for (size_t i = 0; good && i < found.list.count; i++)
         if (strlen(found.list.items[i]) > (size_t)cleanup->config->virtual_alias_address_length_limit)
             good = too_much(message, "expansion size", address);

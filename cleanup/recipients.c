@@ -43,7 +43,7 @@ void recipients_add(struct cleanup_message *message, const struct cleanup_recipi
     if (message->verdict.code != 0)
         return;
     if (*given->dsn_orig_rcpt == '\0')
-        recipient.dsn_orig_rcpt = arena_format(message->arena, "rfc822;%s", original);
+        recipient.dsn_orig_rcpt = arena_join(message->arena, "rfc822;", original);
     canonical = mapping_canonical(message, given->address, CLASS_ENVELOPE_RECIPIENT);
     addresses = canonical != NULL ? mapping_expand(message, canonical) : NULL;
     for (size_t i = 0; addresses != NULL && i < addresses->count; i++)

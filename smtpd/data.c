@@ -12,7 +12,7 @@
 #include "smtpd/restriction.h"
 #include "smtpd/tls.h"
 
-enum { CONTENT_CHUNK = 64 * 1024 };
+enum { CONTENT_CHUNK = 64 * 1024, USUAL_RECEIVED = 500 };
 
 /* ---- before the content ---- */
 
@@ -83,6 +83,7 @@ static void begin_content(struct smtp_session *session)
     if (transaction->filter != NULL || transaction->redirect != NULL)
         submission_route(transaction->submission, transaction->filter != NULL ? transaction->filter : "",
                          transaction->redirect != NULL ? transaction->redirect : "");
+    text_reserve(&headers, transaction->prepend.length + USUAL_RECEIVED);
     text_append(&headers, text_string(&transaction->prepend));
     append_received(session, &headers);
     submission_content(transaction->submission, headers.data, headers.length);

@@ -78,7 +78,7 @@ static bool recipient_accepted(struct smtp_session *session)
 
 static void add_attribute(struct arena *arena, struct ipc_strings *attributes, const char *name, const char *value)
 {
-    attributes->items[attributes->count++] = arena_format(arena, "%s=%s", name, value);
+    attributes->items[attributes->count++] = arena_join(arena, name, value);
 }
 
 static const char *or_unknown(const char *value)
@@ -100,16 +100,16 @@ static void describe_origin(struct smtp_session *session, struct arena *arena, s
     const struct forwarded_client *origin = xforward_names_client(session) ? session->forwarded : &self;
 
     if (session->forwarded != NULL && session->forwarded->ident != NULL)
-        add_attribute(arena, attributes, "log_ident", session->forwarded->ident);
-    add_attribute(arena, attributes, "log_client_name", or_unknown(origin->name));
-    add_attribute(arena, attributes, "log_client_address", or_unknown(origin->address));
-    add_attribute(arena, attributes, "log_client_port", or_unknown(origin->port));
-    add_attribute(arena, attributes, "log_message_origin",
+        add_attribute(arena, attributes, "log_ident=", session->forwarded->ident);
+    add_attribute(arena, attributes, "log_client_name=", or_unknown(origin->name));
+    add_attribute(arena, attributes, "log_client_address=", or_unknown(origin->address));
+    add_attribute(arena, attributes, "log_client_port=", or_unknown(origin->port));
+    add_attribute(arena, attributes, "log_message_origin=",
                   origin == &self ? client->identity : xforward_origin(session, arena));
     if (origin->helo != NULL)
-        add_attribute(arena, attributes, "log_helo_name", origin->helo);
+        add_attribute(arena, attributes, "log_helo_name=", origin->helo);
     if (origin->protocol != NULL)
-        add_attribute(arena, attributes, "log_protocol_name", origin->protocol);
+        add_attribute(arena, attributes, "log_protocol_name=", origin->protocol);
 }
 
 /* In the order in which Postfix has them in its files. */
@@ -120,22 +120,22 @@ static void describe_client(struct smtp_session *session, struct arena *arena, s
 
     attributes->items = arena_alloc(arena, CLIENT_ATTRIBUTES * sizeof *attributes->items);
     if (session->sasl_method != NULL) {
-        add_attribute(arena, attributes, "sasl_method", session->sasl_method);
-        add_attribute(arena, attributes, "sasl_username", session->sasl_username);
+        add_attribute(arena, attributes, "sasl_method=", session->sasl_method);
+        add_attribute(arena, attributes, "sasl_username=", session->sasl_username);
     }
     if (session->transaction->sasl_sender != NULL)
-        add_attribute(arena, attributes, "sasl_sender", session->transaction->sasl_sender);
+        add_attribute(arena, attributes, "sasl_sender=", session->transaction->sasl_sender);
     describe_origin(session, arena, attributes);
-    add_attribute(arena, attributes, "client_name", client->name.name);
-    add_attribute(arena, attributes, "reverse_client_name", client->name.reverse_name);
-    add_attribute(arena, attributes, "client_address", client->address_text);
-    add_attribute(arena, attributes, "client_port", client->port);
-    add_attribute(arena, attributes, "server_address", net_address_print(&session->server, server));
-    add_attribute(arena, attributes, "server_port", arena_format(arena, "%u", net_address_port(&session->server)));
+    add_attribute(arena, attributes, "client_name=", client->name.name);
+    add_attribute(arena, attributes, "reverse_client_name=", client->name.reverse_name);
+    add_attribute(arena, attributes, "client_address=", client->address_text);
+    add_attribute(arena, attributes, "client_port=", client->port);
+    add_attribute(arena, attributes, "server_address=", net_address_print(&session->server, server));
+    add_attribute(arena, attributes, "server_port=", arena_format(arena, "%u", net_address_port(&session->server)));
     if (session->helo != NULL)
-        add_attribute(arena, attributes, "helo_name", session->helo);
-    add_attribute(arena, attributes, "protocol_name", session->protocol);
-    add_attribute(arena, attributes, "client_address_type",
+        add_attribute(arena, attributes, "helo_name=", session->helo);
+    add_attribute(arena, attributes, "protocol_name=", session->protocol);
+    add_attribute(arena, attributes, "client_address_type=",
                   net_address_family(&client->address) == AF_INET6 ? "6" : "4");
 }
 

@@ -83,6 +83,13 @@ static void append_footer(struct smtp_session *session, struct text *lines)
     text_free(&plain);
 }
 
+static void send_line(struct smtp_session *session, struct text *line)
+{
+    string_printable(line->data, true);
+    text_append(line, "\r\n");
+    stream_write(session->stream, line->data, line->length);
+}
+
 /* Lines between LFs; the first has the codes and text, the others get the same codes. */
 static void send_lines(struct smtp_session *session, char *lines)
 {
@@ -127,7 +134,10 @@ static void reply_list(struct smtp_session *session, const char *format, va_list
         if (*config->smtpd_reject_footer != '\0')
             append_footer(session, &line);
     }
-    send_lines(session, line.data);
+    if (strchr(line.data, '\n') == NULL)
+        send_line(session, &line);
+    else
+        send_lines(session, line.data);
     if (string_starts(text_string(&line), "421"))
         session->closing = true;
     text_free(&line);

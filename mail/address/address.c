@@ -123,7 +123,7 @@ static bool extract_path(const char *argument, bool strict, struct text *path, c
 /* Reads one token of a path; *joined says that the address cannot go on with another word. */
 static bool take_token(const struct address_token *token, bool strict, bool *joined, struct text *internal)
 {
-    bool route = string_starts(text_string(internal), "@");
+    bool route = *text_string(internal) == '@';
 
     if (token->kind == ADDRESS_TOKEN_BLANK || token->kind == ADDRESS_TOKEN_COMMENT)
         return !(strict && token->kind == ADDRESS_TOKEN_COMMENT);

@@ -106,6 +106,10 @@ enum table_result address_lookup(struct table_list *tables, const char *address,
     enum table_result answer = TABLE_NOT_FOUND;
     bool with_extension = false;
 
+    if (extension != NULL)
+        text_clear(extension);
+    if (table_list_empty(tables))
+        return TABLE_NOT_FOUND;
     search.local_length = at != NULL ? (size_t)(at - address) : strlen(address);
     search.stem = address_extension_start(address, search.local_length, delimiters);
     search.domain = at != NULL ? at + 1 : "";
@@ -121,11 +125,8 @@ enum table_result address_lookup(struct table_list *tables, const char *address,
         with_extension = false;
         answer = ask_key(&search, false, 0, "@", search.domain);
     }
-    if (extension != NULL) {
-        text_clear(extension);
-        if (answer == TABLE_FOUND && !with_extension)
-            text_append_bytes(extension, address + search.stem, search.local_length - search.stem);
-    }
+    if (extension != NULL && answer == TABLE_FOUND && !with_extension)
+        text_append_bytes(extension, address + search.stem, search.local_length - search.stem);
     text_free(&search.key);
     return answer;
 }

@@ -1,8 +1,15 @@
 #include "mail/address/address_token.h"
 
-#include <string.h>
-
-static const char specials[] = "()<>@,;:\".[]";
+static bool is_special(char c)
+{
+    switch (c) {
+    case '(': case ')': case '<': case '>': case '[': case ']':
+    case '@': case ',': case ';': case ':': case '"': case '.':
+        return true;
+    default:
+        return false;
+    }
+}
 
 /* Behind what starts at text and ends with `close`; comments nest. */
 static const char *skip_delimited(const char *text, char open, char close, bool *closed)
@@ -24,7 +31,7 @@ static const char *skip_delimited(const char *text, char open, char close, bool 
 
 static const char *skip_atom(const char *text)
 {
-    for (; *text != '\0' && !ascii_is_space(*text) && strchr(specials, *text) == NULL; text++)
+    for (; *text != '\0' && !ascii_is_space(*text) && !is_special(*text); text++)
         if (*text == '\\' && text[1] != '\0')
             text++;
     return text;
@@ -47,7 +54,7 @@ static const char *skip_token(struct address_token *token)
     default:
         break;
     }
-    if (strchr(specials, *text) != NULL) {
+    if (is_special(*text)) {
         token->kind = ADDRESS_TOKEN_SPECIAL;
         return text + 1;
     }

@@ -34,7 +34,6 @@ struct subject {
     const char *text;   /* lower case: matched exactly */
     const char *domain; /* lower case: matched as a domain */
     const struct net_address *address;
-    char address_text[NET_ADDRESS_SIZE];
 };
 
 static bool add_patterns(struct match_list *list, const char *text, bool negative, int depth, struct error *error);
@@ -191,6 +190,14 @@ static enum match_result ask_table_domain(const struct match_list *list, struct 
     return result;
 }
 
+static enum match_result ask_table_address(struct table *table, const struct net_address *address, struct error *error)
+{
+    struct net_address plain = net_address_unmapped(address);
+    char text[NET_ADDRESS_SIZE];
+
+    return ask_table(table, net_address_print(&plain, text), error);
+}
+
 static enum match_result match_table(const struct match_list *list, struct table *table, const struct subject *subject,
                                      struct error *error)
 {
@@ -201,7 +208,7 @@ static enum match_result match_table(const struct match_list *list, struct table
     if (result == MATCH_NO && subject->domain != NULL)
         result = ask_table_domain(list, table, subject->domain, error);
     if (result == MATCH_NO && subject->address != NULL)
-        result = ask_table(table, subject->address_text, error);
+        result = ask_table_address(table, subject->address, error);
     return result;
 }
 
@@ -284,14 +291,8 @@ enum match_result match_list_client(struct match_list *list, const char *name, c
 {
     char *lower = name != NULL ? lower_copy(name) : NULL;
     struct subject subject = {.domain = lower, .address = address};
-    enum match_result result;
+    enum match_result result = match_any(list, &subject, error);
 
-    if (address != NULL) {
-        struct net_address plain = net_address_unmapped(address);
-
-        net_address_print(&plain, subject.address_text);
-    }
-    result = match_any(list, &subject, error);
     free(lower);
     return result;
 }

@@ -1,6 +1,7 @@
 #include "mail/ipc/message.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "mail/ipc/ipc.h"
@@ -23,33 +24,19 @@
     const struct ipc_message ipc_##name = {#name, IPC_##name, sizeof(struct name), name##_fields};
 #include "mail/ipc/ipc.def"
 
-enum { FIELD_HEADER = 6 }; /* u16 tag, u32 length, little endian */
+enum {
+    FIELD_HEADER = 6, /* u16 tag, u32 length, little endian */
+    USUAL_SIZE = 1000, /* of what is sent: the client of a message takes the most */
+};
 
-static void append_number(struct text *out, uint64_t value, int bytes)
+static void append_field(struct text *out, uint16_t tag, const void *bytes, size_t length)
 {
-    unsigned char encoded[8];
+    uint16_t little_tag = htole16(tag);
+    uint32_t little_length = htole32((uint32_t)length);
 
-    for (int i = 0; i < bytes; i++, value >>= 8)
-        encoded[i] = (unsigned char)value;
-    text_append_bytes(out, encoded, (size_t)bytes);
-}
-
-static uint64_t get_number(const unsigned char *bytes, size_t count)
-{
-    uint64_t value = 0;
-
-    while (count-- > 0)
-        value = value << 8 | bytes[count];
-    return value;
-}
-
-static void append_string(struct text *out, uint16_t tag, const char *string)
-{
-    size_t length = strlen(string);
-
-    append_number(out, tag, 2);
-    append_number(out, length, 4);
-    text_append_bytes(out, string, length);
+    text_append_bytes(out, &little_tag, sizeof little_tag);
+    text_append_bytes(out, &little_length, sizeof little_length);
+    text_append_bytes(out, bytes, length);
 }
 
 void ipc_encode(struct text *out, const struct ipc_message *message, const void *value)
@@ -61,20 +48,17 @@ void ipc_encode(struct text *out, const struct ipc_message *message, const void 
             const char *string = *(const char *const *)member;
 
             if (string != NULL && *string != '\0')
-                append_string(out, field->tag, string);
+                append_field(out, field->tag, string, strlen(string));
         } else if (field->type == IPC_NUMBER) {
-            int64_t number = *(const int64_t *)member;
+            uint64_t number = htole64((uint64_t)*(const int64_t *)member);
 
-            if (number == 0)
-                continue;
-            append_number(out, field->tag, 2);
-            append_number(out, sizeof number, 4);
-            append_number(out, (uint64_t)number, sizeof number);
+            if (number != 0)
+                append_field(out, field->tag, &number, sizeof number);
         } else {
             const struct ipc_strings *strings = member;
 
             for (size_t i = 0; i < strings->count; i++)
-                append_string(out, field->tag, strings->items[i]);
+                append_field(out, field->tag, strings->items[i], strlen(strings->items[i]));
         }
     }
 }
@@ -98,9 +82,12 @@ static bool store_field(const struct ipc_field *field, void *value, const unsign
     void *member = (char *)value + field->offset;
 
     if (field->type == IPC_NUMBER) {
-        if (length != sizeof(int64_t))
+        uint64_t number;
+
+        if (length != sizeof number)
             return false;
-        *(int64_t *)member = (int64_t)get_number(bytes, length);
+        memcpy(&number, bytes, sizeof number);
+        *(int64_t *)member = (int64_t)le64toh(number);
         return true;
     }
     if (memchr(bytes, '\0', length) != NULL)
@@ -112,31 +99,46 @@ static bool store_field(const struct ipc_field *field, void *value, const unsign
     return true;
 }
 
+/* Fields mostly come in the order of their rows: the one that came before is where to look first. */
+static const struct ipc_field *find_field(const struct ipc_field *fields, const struct ipc_field *before, uint16_t tag)
+{
+    while (before->type != IPC_END && before->tag != tag)
+        before++;
+    if (before->type != IPC_END)
+        return before;
+    while (fields->type != IPC_END && fields->tag != tag)
+        fields++;
+    return fields;
+}
+
 bool ipc_decode(const void *body, size_t length, const struct ipc_message *message, void *value, struct arena *arena)
 {
     const unsigned char *at = body, *end = at + length;
-    const struct ipc_field *fields = message->fields();
+    const struct ipc_field *fields = message->fields(), *before = fields;
 
     memset(value, 0, message->size);
     for (const struct ipc_field *field = fields; field->type != IPC_END; field++)
         if (field->type == IPC_STRING)
             *(const char **)(void *)((char *)value + field->offset) = "";
     while (at < end) {
-        const struct ipc_field *field = fields;
+        const struct ipc_field *field;
         uint16_t tag;
-        size_t size;
+        uint32_t size;
 
         if (end - at < FIELD_HEADER)
             return false;
-        tag = (uint16_t)get_number(at, 2);
-        size = get_number(at + 2, 4);
+        memcpy(&tag, at, sizeof tag);
+        memcpy(&size, at + sizeof tag, sizeof size);
+        size = le32toh(size);
         at += FIELD_HEADER;
         if (size > (size_t)(end - at))
             return false;
-        while (field->type != IPC_END && field->tag != tag)
-            field++;
-        if (field->type != IPC_END && !store_field(field, value, at, size, arena))
-            return false;
+        field = find_field(fields, before, le16toh(tag));
+        if (field->type != IPC_END) {
+            if (!store_field(field, value, at, size, arena))
+                return false;
+            before = field;
+        }
         at += size;
     }
     return true;
@@ -162,6 +164,7 @@ static bool send_by(call_send_fn *send, struct call *call, const struct ipc_mess
     struct text body = {0};
     bool sent;
 
+    text_reserve(&body, USUAL_SIZE);
     ipc_encode(&body, message, value);
     sent = send(call, message->number, text_string(&body), body.length);
     text_free(&body);

@@ -28,6 +28,7 @@ enum header_kind_id { HEADER_NONE, HEADER_FROM, HEADER_DATE, HEADER_MESSAGE_ID, 
 
 struct header_info {
     const char *name;
+    size_t length; /* of the name */
     enum header_kind_id id;
     int kind; /* of enum header_kind */
 };

@@ -11,7 +11,7 @@
 #include "mail/queue/queue.h"
 #include "util/base/memory.h"
 
-enum { FLUSH_SIZE = 64 * 1024, SIZE_RECORD_DATA = 6 * 15 + 5, FIRST_ROOM = 12 * 1024 };
+enum { FLUSH_SIZE = 64 * 1024, SIZE_RECORD_DATA = 6 * 15 + 5, FIRST_ROOM = 12 * 1024, USUAL_ATTRIBUTE = 120 };
 
 struct message_writer {
     int fd;
@@ -21,7 +21,12 @@ struct message_writer {
     int error;
     struct queue_sizes sizes;
     struct text line; /* what is there of a line that has not ended */
+    struct text attribute; /* the latest one */
 };
+
+/* What stands there until they are known. */
+#define NO_SIZE "              0"
+#define NO_SIZES NO_SIZE " " NO_SIZE " " NO_SIZE " " NO_SIZE " " NO_SIZE " " NO_SIZE
 
 static void append_sizes(struct text *out, const struct queue_sizes *sizes)
 {
@@ -41,7 +46,8 @@ struct message_writer *message_writer_new(int fd, size_t line_limit)
     writer->fd = fd;
     writer->line_limit = line_limit;
     text_reserve(&writer->buffer, FIRST_ROOM);
-    append_sizes(&writer->buffer, &writer->sizes);
+    text_reserve(&writer->attribute, USUAL_ATTRIBUTE);
+    record_append_string(&writer->buffer, RECORD_SIZE, NO_SIZES);
     return writer;
 }
 
@@ -51,6 +57,7 @@ void message_writer_free(struct message_writer *writer)
         return;
     text_free(&writer->buffer);
     text_free(&writer->line);
+    text_free(&writer->attribute);
     free(writer);
 }
 
@@ -98,11 +105,11 @@ void message_writer_record(struct message_writer *writer, int type, const char *
 
 void message_writer_attribute(struct message_writer *writer, const char *name, const char *value)
 {
-    struct text attribute = {0};
-
-    text_append_format(&attribute, "%s=%s", name, value);
-    put(writer, RECORD_ATTRIBUTE, attribute.data, attribute.length);
-    text_free(&attribute);
+    text_clear(&writer->attribute);
+    text_append(&writer->attribute, name);
+    text_append_char(&writer->attribute, '=');
+    text_append(&writer->attribute, value);
+    put(writer, RECORD_ATTRIBUTE, writer->attribute.data, writer->attribute.length);
 }
 
 void message_writer_time(struct message_writer *writer, int64_t microseconds)
@@ -195,6 +202,7 @@ bool message_writer_finish(struct message_writer *writer, int64_t qmgr_flags, in
     writer->sizes.qmgr_flags = qmgr_flags;
     writer->sizes.sendopts = sendopts;
     put(writer, RECORD_END, "", 0);
+    text_reserve(&head, 2 * SIZE_RECORD_DATA);
     append_sizes(&head, &writer->sizes);
     if (writer->flushed == 0)
         memcpy(writer->buffer.data, head.data, head.length);

@@ -30,6 +30,25 @@ static void test_format_at_every_place(void **state)
         }
 }
 
+static void test_join(void **state)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+
+    (void)state;
+    for (size_t filled = 0; filled < 1100; filled++) {
+        struct arena *arena = arena_new();
+        char *joined, *behind;
+
+        if (filled > 0)
+            memset(arena_alloc(arena, filled), '#', filled);
+        joined = arena_join(arena, "letters=", letters);
+        behind = arena_join(arena, "", "");
+        assert_string_equal(joined, "letters=abcdefghijklmnopqrstuvwxyz");
+        assert_string_equal(behind, "");
+        arena_free(arena);
+    }
+}
+
 static void test_alloc_is_zeroed_and_aligned(void **state)
 {
     struct arena *arena = arena_new();
@@ -62,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format_at_every_place),
+        cmocka_unit_test(test_join),
         cmocka_unit_test(test_alloc_is_zeroed_and_aligned),
         cmocka_unit_test(test_copies_end),
     };

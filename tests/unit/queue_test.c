@@ -152,6 +152,36 @@ static void content_comes_back(void **state)
     close(fd);
 }
 
+/* As they stand in the file, however long an attribute is. */
+static void bytes_of_a_file(void **state)
+{
+    static const char head[] =
+        "C_              6             118               1               0               6               1"
+        "T\x11" "1795558883 305818" "M\0" "N\4text" "X\0" "A\xab\2" "name=";
+    static const char tail[] = "R\3r@yE\0";
+    int fd = temporary_file();
+    struct message_writer *writer = message_writer_new(fd, 100);
+    char value[295] = "", got[1000];
+    ssize_t length;
+
+    (void)state;
+    memset(value, 'v', sizeof value - 1);
+    message_writer_time(writer, INT64_C(1795558883305818));
+    message_writer_start_content(writer);
+    message_writer_text(writer, "text", 4, true);
+    message_writer_end_content(writer);
+    message_writer_attribute(writer, "name", value);
+    message_writer_recipient(writer, &(struct message_recipient){"r@y", "", "", 0, 0});
+    assert_true(message_writer_finish(writer, 0, 1));
+    message_writer_free(writer);
+    length = pread(fd, got, sizeof got, 0);
+    assert_int_equal(length, sizeof head - 1 + sizeof value - 1 + sizeof tail - 1);
+    assert_memory_equal(got, head, sizeof head - 1);
+    assert_memory_equal(got + sizeof head - 1, value, sizeof value - 1);
+    assert_memory_equal(got + sizeof head - 1 + sizeof value - 1, tail, sizeof tail - 1);
+    close(fd);
+}
+
 /* Long content passes the writer's buffer. */
 static void large_content(void **state)
 {
@@ -436,7 +466,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(envelope_comes_back), cmocka_unit_test(recipients_come_back),
-        cmocka_unit_test(content_comes_back),  cmocka_unit_test(large_content),
+        cmocka_unit_test(content_comes_back),  cmocka_unit_test(bytes_of_a_file),
+        cmocka_unit_test(large_content),
         cmocka_unit_test(cut_anywhere),        cmocka_unit_test(any_byte_changed),
         cmocka_unit_test(damaged_records),     cmocka_unit_test(records_of_all_lengths),
         cmocka_unit_test(identifiers),         cmocka_unit_test(paths),

@@ -23,7 +23,10 @@ struct arena {
 
 struct arena *arena_new(void)
 {
-    return memory_new(sizeof(struct arena));
+    struct arena *arena = memory_resize(NULL, sizeof *arena);
+
+    *arena = (struct arena){0};
+    return arena;
 }
 
 void arena_clear(struct arena *arena)
@@ -97,6 +100,16 @@ char *arena_copy_bytes(struct arena *arena, const char *bytes, size_t length)
 char *arena_copy(struct arena *arena, const char *string)
 {
     return arena_copy_bytes(arena, string, strlen(string));
+}
+
+char *arena_join(struct arena *arena, const char *first, const char *second)
+{
+    size_t length = strlen(first), more = strlen(second);
+    char *result = take(arena, length + more + 1);
+
+    memcpy(result, first, length);
+    memcpy(result + length, second, more + 1);
+    return result;
 }
 
 /* Into what is left of the block, where it mostly fits. */

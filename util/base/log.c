@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ static struct {
     bool stalled; /* the socket's reader did not come in time */
     log_sink_fn *sink;
     int exit_status; /* of die */
+    char origin[300]; /* "host tag[123]: "; "": not known yet */
     time_t stamped; /* when stamp was made */
     char stamp[32];
     bool holding;
@@ -67,6 +69,12 @@ static void log_connect_socket(const char *path)
     }
 }
 
+/* Once a process, not once a line: it takes a system call. */
+static void learn_origin(void)
+{
+    snprintf(state.origin, sizeof state.origin, "%s %s[%ld]: ", state.host, state.tag, (long)getpid());
+}
+
 void log_open(const struct log_settings *settings)
 {
     log_release();
@@ -76,6 +84,9 @@ void log_open(const struct log_settings *settings)
     if (gethostname(state.host, sizeof state.host - 1) != 0)
         strcpy(state.host, "localhost");
     state.host[strcspn(state.host, ".")] = '\0';
+    if (*state.origin == '\0')
+        pthread_atfork(NULL, NULL, learn_origin);
+    learn_origin();
     state.target = settings->target;
     state.facility = settings->facility;
     state.also_stderr = settings->also_stderr;
@@ -173,31 +184,38 @@ static const char *stamp(void)
     return state.stamp;
 }
 
-/* Where the text may go on after what snprintf has written, or would have. */
-static size_t clipped(int written, size_t room)
+/* The length of the text with another string behind it, as much as there is room for. */
+static size_t put(char *bytes, size_t length, size_t room, const char *string)
 {
-    return written < 0 ? 0 : (size_t)written < room ? (size_t)written : room - 1;
+    size_t more = strnlen(string, room - 1 - length);
+
+    memcpy(bytes + length, string, more);
+    return length + more;
 }
 
 /* "Nov 24 22:05:20 host postfix/smtpd[123]: warning: IDENTITY: text" */
 static void make_line(struct line *line, enum log_level level, const char *identity, const char *format,
                       va_list arguments)
 {
-    size_t at = 0, room = sizeof line->bytes;
+    size_t room = sizeof line->bytes, at = 0;
     int saved = errno;
 
-    if (state.target == LOG_TARGET_SOCKET)
-        at = clipped(snprintf(line->bytes, room, "%s %s %s[%ld]: ", stamp(), state.host, state.tag, (long)getpid()),
-                     room);
+    if (state.target == LOG_TARGET_SOCKET) {
+        at = put(line->bytes, at, room, stamp());
+        at = put(line->bytes, at, room, " ");
+        at = put(line->bytes, at, room, state.origin);
+    }
     line->level = level;
     line->text_at = at;
-    at += clipped(snprintf(line->bytes + at, room - at, "%s", level_words[level]), room - at);
+    at = put(line->bytes, at, room, level_words[level]);
     line->words_end = at;
     room = at + LOG_LINE_LIMIT;
-    if (identity != NULL)
-        at += clipped(snprintf(line->bytes + at, room - at, "%s: ", identity), room - at);
+    if (identity != NULL) {
+        at = put(line->bytes, at, room, identity);
+        at = put(line->bytes, at, room, ": ");
+    }
     errno = saved; /* for %m */
-    at += clipped(vsnprintf(line->bytes + at, room - at, format, arguments), room - at);
+    vsnprintf(line->bytes + at, room - at, format, arguments);
     string_printable(line->bytes + line->words_end, true);
     line->length = line->words_end + strlen(line->bytes + line->words_end);
 }

@@ -16,7 +16,7 @@ static void *checked(void *block)
 
 void *memory_new(size_t size)
 {
-    return checked(calloc(1, size > 0 ? size : 1));
+    return memset(memory_resize(NULL, size), 0, size); /* calloc does not look among what malloc keeps at hand */
 }
 
 void *memory_resize(void *block, size_t size)
@@ -26,10 +26,11 @@ void *memory_resize(void *block, size_t size)
 
 char *memory_copy_bytes(const char *bytes, size_t length)
 {
-    char *copy = memory_new(length + 1);
+    char *copy = memory_resize(NULL, length + 1);
 
     if (length > 0)
         memcpy(copy, bytes, length);
+    copy[length] = '\0';
     return copy;
 }
 

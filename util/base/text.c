@@ -23,11 +23,6 @@ void text_wipe(struct text *text)
     text_free(text);
 }
 
-void text_clear(struct text *text)
-{
-    text_truncate(text, 0);
-}
-
 void text_truncate(struct text *text, size_t length)
 {
     assert(length <= text->length);
@@ -76,47 +71,12 @@ void text_append_format(struct text *text, const char *format, ...)
     va_end(arguments);
 }
 
-const char *text_string(const struct text *text)
-{
-    return text->data != NULL ? text->data : "";
-}
-
 char *text_take(struct text *text)
 {
     char *data = text->data != NULL ? text->data : memory_copy_string("");
 
     *text = (struct text){0};
     return data;
-}
-
-bool ascii_is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-bool ascii_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-bool ascii_is_alpha(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-bool ascii_is_printable(char c)
-{
-    return c >= 32 && c <= 126;
-}
-
-char ascii_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-char ascii_upper(char c)
-{
-    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
 void ascii_lower_string(char *string)
@@ -132,7 +92,11 @@ bool string_equal(const char *a, const char *b)
 
 bool string_equal_ignore_case(const char *a, const char *b)
 {
-    return strlen(a) == strlen(b) && string_starts_ignore_case(a, b);
+    while (*a != '\0' && ascii_lower(*a) == ascii_lower(*b)) {
+        a++;
+        b++;
+    }
+    return *a == *b;
 }
 
 bool string_starts(const char *string, const char *prefix)
@@ -164,10 +128,9 @@ bool string_ends_ignore_case(const char *string, const char *suffix)
 
 bool string_has_high_bytes(const char *string)
 {
-    while (*string != '\0')
-        if ((*string++ & 0x80) != 0)
-            return true;
-    return false;
+    while ((signed char)*string > 0)
+        string++;
+    return *string != '\0';
 }
 
 bool string_all_digits(const char *string)
@@ -279,7 +242,7 @@ static size_t utf8_sequence(const unsigned char *bytes, size_t left)
 bool string_valid_utf8(const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length;) {
-        size_t step = utf8_sequence((const unsigned char *)bytes + i, length - i);
+        size_t step = (bytes[i] & 0x80) == 0 ? 1 : utf8_sequence((const unsigned char *)bytes + i, length - i);
 
         if (step == 0)
             return false;
@@ -290,9 +253,15 @@ bool string_valid_utf8(const char *bytes, size_t length)
 
 char *string_printable(char *string, bool allow_utf8)
 {
-    bool keep = allow_utf8 && string_valid_utf8(string, strlen(string));
+    char *odd = string;
+    bool keep;
 
-    for (char *c = string; *c != '\0'; c++)
+    while (ascii_is_printable(*odd))
+        odd++;
+    if (*odd == '\0') /* as almost all are */
+        return string;
+    keep = allow_utf8 && string_valid_utf8(odd, strlen(odd));
+    for (char *c = odd; *c != '\0'; c++)
         if (!ascii_is_printable(*c) && !(keep && (*c & 0x80) != 0))
             *c = '?';
     return string;

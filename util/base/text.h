@@ -18,13 +18,24 @@ struct text {
 
 void text_free(struct text *text);
 void text_wipe(struct text *text);  /* as text_free, for secrets: no trace of them is left in the memory */
-void text_clear(struct text *text); /* keeps the memory */
 void text_truncate(struct text *text, size_t length);
 void text_grow(struct text *text, size_t extra); /* text_reserve, where there is no room yet */
 void text_append_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_append_format_list(struct text *text, const char *format, va_list arguments);
-const char *text_string(const struct text *text);
 char *text_take(struct text *text); /* the caller frees; the text is empty afterwards */
+
+static inline const char *text_string(const struct text *text)
+{
+    return text->data != NULL ? text->data : "";
+}
+
+/* Keeps the memory. */
+static inline void text_clear(struct text *text)
+{
+    text->length = 0;
+    if (text->data != NULL)
+        *text->data = '\0';
+}
 
 /* Room for extra more bytes and a NUL. */
 static inline void text_reserve(struct text *text, size_t extra)
@@ -55,12 +66,37 @@ static inline void text_append_char(struct text *text, char c)
 }
 
 /* ASCII only, whatever the locale: mail is not written in the operator's language. */
-bool ascii_is_space(char c);
-bool ascii_is_digit(char c);
-bool ascii_is_alpha(char c);
-bool ascii_is_printable(char c); /* 32 to 126 */
-char ascii_lower(char c);
-char ascii_upper(char c);
+static inline bool ascii_is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static inline bool ascii_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static inline bool ascii_is_alpha(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* 32 to 126 */
+static inline bool ascii_is_printable(char c)
+{
+    return c >= 32 && c <= 126;
+}
+
+static inline char ascii_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static inline char ascii_upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
 void ascii_lower_string(char *string);
 
 bool string_equal(const char *a, const char *b);

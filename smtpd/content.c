@@ -77,14 +77,37 @@ static void take_byte(struct content_decoder *decoder, char byte, struct text *o
     }
 }
 
-/* Bytes within a line that need no thought. */
-static size_t plain_run(const char *bytes, size_t length)
+/* A line as most are: come whole, ended by CR LF, without another CR, and without a dot in front that means something.
+ * `length` counts its end. */
+static bool is_plain(const struct content_decoder *decoder, const char *line, size_t length)
 {
-    const char *newline = memchr(bytes, '\n', length);
-    size_t run = newline != NULL ? (size_t)(newline - bytes) : length;
-    const char *carriage_return = memchr(bytes, '\r', run);
+    return decoder->at_start && length >= 2 && line[length - 2] == '\r' && (*line != '.' || !decoder->dots) &&
+           memchr(line, '\r', length - 2) == NULL;
+}
 
-    return carriage_return != NULL ? (size_t)(carriage_return - bytes) : run;
+static void take_plain(struct content_decoder *decoder, const char *line, size_t length, struct text *out)
+{
+    text_append_bytes(out, line, length - 1);
+    out->data[out->length - 1] = '\n';
+    decoder->after_crlf = true;
+}
+
+/* A line, or a part of one: no LF but at its end. Runs of bytes that need no thought are taken at once. */
+static void take_any(struct content_decoder *decoder, const char *bytes, size_t length, struct text *out)
+{
+    size_t at = 0, inner = bytes[length - 1] == '\n' ? length - 1 : length;
+
+    while (at < length) {
+        if (!decoder->at_start && decoder->held == 0 && !decoder->only_dot) {
+            const char *carriage_return = memchr(bytes + at, '\r', inner - at);
+            size_t run = carriage_return != NULL ? (size_t)(carriage_return - (bytes + at)) : inner - at;
+
+            text_append_bytes(out, bytes + at, run);
+            at += run;
+        }
+        if (at < length)
+            take_byte(decoder, bytes[at++], out);
+    }
 }
 
 size_t content_decode(struct content_decoder *decoder, const char *bytes, size_t length, struct text *out)
@@ -93,14 +116,14 @@ size_t content_decode(struct content_decoder *decoder, const char *bytes, size_t
 
     text_reserve(out, length);
     while (at < length && !decoder->ended) {
-        if (!decoder->at_start && decoder->held == 0 && !decoder->only_dot) {
-            size_t run = plain_run(bytes + at, length - at);
+        const char *line = bytes + at, *newline = memchr(line, '\n', length - at);
+        size_t size = newline != NULL ? (size_t)(newline - line) + 1 : length - at;
 
-            text_append_bytes(out, bytes + at, run);
-            at += run;
-        }
-        if (at < length)
-            take_byte(decoder, bytes[at++], out);
+        if (newline != NULL && is_plain(decoder, line, size))
+            take_plain(decoder, line, size, out);
+        else
+            take_any(decoder, line, size, out);
+        at += size;
     }
     return at;
 }

@@ -100,12 +100,52 @@ static void chunks_have_no_dots(void **unused)
         check(BARE_NEWLINE_NORMALIZE, false, &examples[i]);
 }
 
+static void decode_in_pieces_of(size_t piece, enum bare_newline mode, bool dots, const char *bytes, size_t length,
+                                struct text *whole)
+{
+    struct content_decoder decoder;
+    struct text out = {0};
+    size_t used = 0;
+
+    content_decoder_init(&decoder, mode, dots);
+    while (used < length && !decoder.ended)
+        used += content_decode(&decoder, bytes + used, length - used < piece ? length - used : piece, &out);
+    text_append_format(&out, "|%zu %d %d %d", used, decoder.ended, decoder.bare_newline, decoder.after_crlf);
+    content_decoder_finish(&decoder, &out);
+    if (whole->length == 0)
+        text_append_bytes(whole, out.data, out.length);
+    assert_string_equal(out.data, whole->data);
+    text_free(&out);
+}
+
+/* Byte by byte is the slow way through the decoder; everything else has to agree with it. */
+static void all_cuts_agree(void **unused)
+{
+    static const char alphabet[] = "a.\r\n";
+    enum { LENGTH = 7 };
+    char bytes[LENGTH];
+
+    (void)unused;
+    for (unsigned word = 0; word < 1u << 2 * LENGTH; word++) {
+        for (unsigned i = 0; i < LENGTH; i++)
+            bytes[i] = alphabet[word >> 2 * i & 3];
+        for (unsigned way = 0; way < 6; way++) {
+            struct text whole = {0};
+
+            for (size_t piece = 1; piece <= LENGTH; piece++)
+                decode_in_pieces_of(piece, (enum bare_newline)(way / 2), way % 2 == 0, bytes, LENGTH, &whole);
+            text_free(&whole);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_is_decoded),
         cmocka_unit_test(lenient_mode_takes_any_end),
         cmocka_unit_test(chunks_have_no_dots),
+        cmocka_unit_test(all_cuts_agree),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

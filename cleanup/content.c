@@ -31,19 +31,32 @@ void content_start(struct cleanup_message *message)
 
 /* ---- body ---- */
 
+/* The text as it is stored; `clean` holds it where it differs from what came. */
+static const char *replace_stray_cr(const struct cleanup_message *message, const char *bytes, size_t length,
+                                    struct text *clean)
+{
+    if (!message->cleanup->config->cleanup_replace_stray_cr_lf || memchr(bytes, '\r', length) == NULL)
+        return bytes;
+    text_append_bytes(clean, bytes, length);
+    for (size_t i = 0; i < clean->length; i++)
+        if (clean->data[i] == '\r')
+            clean->data[i] = ' ';
+    return clean->data;
+}
+
 static void write_text(struct cleanup_message *message, const char *bytes, size_t length, bool line_ends)
 {
     struct text clean = {0};
 
-    if (!message->cleanup->config->cleanup_replace_stray_cr_lf || memchr(bytes, '\r', length) == NULL) {
-        message_writer_text(message->writer, bytes, length, line_ends);
-        return;
-    }
-    text_append_bytes(&clean, bytes, length);
-    for (size_t i = 0; i < clean.length; i++)
-        if (clean.data[i] == '\r')
-            clean.data[i] = ' ';
-    message_writer_text(message->writer, clean.data, clean.length, line_ends);
+    message_writer_text(message->writer, replace_stray_cr(message, bytes, length, &clean), length, line_ends);
+    text_free(&clean);
+}
+
+static void write_lines(struct cleanup_message *message, const char *bytes, size_t length)
+{
+    struct text clean = {0};
+
+    message_writer_lines(message->writer, replace_stray_cr(message, bytes, length, &clean), length);
     text_free(&clean);
 }
 
@@ -108,12 +121,18 @@ static void check_and_write(struct cleanup_message *message, bool line_ends)
     text_clear(&content->line);
 }
 
+/* Does nobody want to look at the body from here on? */
+static bool body_passes(const struct cleanup_message *message)
+{
+    return message->content.line.length == 0 && message->content.parts == NULL && !checks_body(message);
+}
+
 static void body_piece(struct cleanup_message *message, const char *bytes, size_t length, bool line_ends)
 {
     struct content_state *content = &message->content;
     size_t limit = (size_t)message->cleanup->mail->line_length_limit;
 
-    if (content->line.length == 0 && content->parts == NULL && !checks_body(message)) {
+    if (body_passes(message)) {
         write_text(message, bytes, length, line_ends);
         return;
     }
@@ -246,9 +265,15 @@ void content_take(struct cleanup_message *message, const char *bytes, size_t len
     if (message->content.place == CONTENT_NONE)
         content_start(message);
     while (length > 0 && !finished(message)) {
-        const char *end = memchr(bytes, '\n', length);
-        size_t piece = end != NULL ? (size_t)(end - bytes) : length;
+        const char *end;
+        size_t piece;
 
+        if (message->content.place == CONTENT_BODY && body_passes(message)) {
+            write_lines(message, bytes, length);
+            break;
+        }
+        end = memchr(bytes, '\n', length);
+        piece = end != NULL ? (size_t)(end - bytes) : length;
         if (message->content.place == CONTENT_HEADER)
             header_piece(message, bytes, piece, end != NULL);
         else

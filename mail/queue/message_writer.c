@@ -11,7 +11,13 @@
 #include "mail/queue/queue.h"
 #include "util/base/memory.h"
 
-enum { FLUSH_SIZE = 64 * 1024, SIZE_RECORD_DATA = 6 * 15 + 5, FIRST_ROOM = 12 * 1024, USUAL_ATTRIBUTE = 120 };
+enum {
+    FLUSH_SIZE = 64 * 1024,
+    SIZE_RECORD_DATA = 6 * 15 + 5,
+    FIRST_ROOM = 12 * 1024,
+    USUAL_ATTRIBUTE = 120,
+    HEAD_ROOM = 8, /* for a record's type and length, and a NUL */
+};
 
 struct message_writer {
     int fd;
@@ -91,8 +97,11 @@ static int64_t position(const struct message_writer *writer)
     return writer->flushed + (int64_t)writer->buffer.length;
 }
 
+/* What outgrows the first buffer is going to fill the full one: it is copied once, not at each doubling. */
 static void put(struct message_writer *writer, int type, const char *data, size_t length)
 {
+    if (writer->buffer.capacity - writer->buffer.length <= length + HEAD_ROOM)
+        text_reserve(&writer->buffer, FLUSH_SIZE + length);
     record_append(&writer->buffer, type, data, length);
     if (writer->buffer.length >= FLUSH_SIZE)
         flush(writer);
@@ -168,6 +177,21 @@ void message_writer_text(struct message_writer *writer, const char *bytes, size_
     } else if (bytes != writer->line.data) {
         memmove(writer->line.data, bytes, length);
         text_truncate(&writer->line, length);
+    }
+}
+
+void message_writer_lines(struct message_writer *writer, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        const char *end = memchr(bytes, '\n', length);
+        size_t line = end != NULL ? (size_t)(end - bytes) : length, step = end != NULL ? line + 1 : line;
+
+        if (end != NULL && writer->line.length == 0 && line <= writer->line_limit)
+            put(writer, RECORD_LINE, bytes, line);
+        else
+            message_writer_text(writer, bytes, line, end != NULL);
+        bytes += step;
+        length -= step;
     }
 }
 

@@ -28,6 +28,8 @@ void message_writer_recipient(struct message_writer *writer, const struct messag
 void message_writer_start_content(struct message_writer *writer);
 /* A part of a line, or its rest when line_ends. */
 void message_writer_text(struct message_writer *writer, const char *bytes, size_t length, bool line_ends);
+/* Text as it comes, cut anywhere, with LF line ends. */
+void message_writer_lines(struct message_writer *writer, const char *bytes, size_t length);
 /* Ends a line that has no end yet, then the content. */
 void message_writer_end_content(struct message_writer *writer);
 

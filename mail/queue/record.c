@@ -13,13 +13,18 @@ enum { READ_SIZE = 16 * 1024, LENGTH_BYTES_LIMIT = 4, POINTER_LIMIT = 100000 };
 void record_append(struct text *out, int type, const char *data, size_t length)
 {
     size_t left = length;
+    char *to;
 
     assert(length <= RECORD_DATA_LIMIT);
-    text_append_char(out, (char)type);
+    text_reserve(out, 1 + LENGTH_BYTES_LIMIT + length);
+    to = out->data + out->length;
+    *to++ = (char)type;
     for (; left > 0x7f; left >>= 7)
-        text_append_char(out, (char)((left & 0x7f) | 0x80));
-    text_append_char(out, (char)left);
-    text_append_bytes(out, data, length);
+        *to++ = (char)((left & 0x7f) | 0x80);
+    *to++ = (char)left;
+    memcpy(to, data, length);
+    to[length] = '\0';
+    out->length = (size_t)(to + length - out->data);
 }
 
 void record_append_string(struct text *out, int type, const char *string)

@@ -255,6 +255,63 @@ static void stream_carries_more_than_its_buffers(void **unused)
     run_in_task(read_many, pair);
 }
 
+/* Small reads and large ones, which need no buffer, take turns; writes are of both kinds as well. */
+static const size_t exact_sizes[] = {10, 60000, 7, 20000, 1, 16384, 16383, 0, 100000, 3};
+
+static char pattern(size_t at)
+{
+    return (char)(at * 31 + at / 251);
+}
+
+static void write_patterns(void *argument)
+{
+    struct stream *stream = argument;
+    size_t at = 0;
+
+    for (size_t size = 1; at < 212788; size = size * 5 % 20011) {
+        size_t length = size < 212788 - at ? size : 212788 - at;
+        char *bytes = size % 2 == 0 ? stream_extend(stream, length) : memory_new(length);
+
+        for (size_t i = 0; i < length; i++)
+            bytes[i] = pattern(at++);
+        if (size % 2 == 0)
+            continue;
+        assert_int_equal(stream_write(stream, bytes, length), STREAM_OK);
+        free(bytes);
+    }
+    assert_int_equal(stream_flush(stream), STREAM_OK);
+    stream_free(stream);
+}
+
+static void read_patterns(void *argument)
+{
+    int *pair = argument;
+    struct stream *stream = stream_new(pair[0]);
+    char *bytes = memory_new(100000);
+    size_t at = 0;
+
+    task_start(write_patterns, stream_new(pair[1]));
+    for (size_t i = 0; i < sizeof exact_sizes / sizeof *exact_sizes; i++) {
+        assert_int_equal(stream_read_exactly(stream, bytes, exact_sizes[i]), STREAM_OK);
+        for (size_t j = 0; j < exact_sizes[i]; j++)
+            assert_true(bytes[j] == pattern(at++));
+    }
+    assert_int_equal(stream_read_exactly(stream, bytes, 20000), STREAM_EOF);
+    assert_int_equal(stream_read_exactly(stream, bytes, 20000), STREAM_EOF);
+    free(bytes);
+    stream_free(stream);
+    stop_when_alone(NULL);
+}
+
+static void stream_reads_exactly(void **unused)
+{
+    int pair[2];
+
+    (void)unused;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    run_in_task(read_patterns, pair);
+}
+
 /* ---- a peer that never lets us wait ---- */
 
 struct flood {
@@ -336,6 +393,7 @@ int main(void)
         cmocka_unit_test(yielding_lets_time_pass),
         cmocka_unit_test(stream_reads_lines),
         cmocka_unit_test(stream_carries_more_than_its_buffers),
+        cmocka_unit_test(stream_reads_exactly),
         cmocka_unit_test(flood_ends_at_its_deadline),
     };
 

@@ -161,18 +161,20 @@ static void buffer_make_room(struct buffer *buffer)
 {
     size_t used = buffer->end - buffer->start;
     bool was_full = buffer->end == buffer->capacity;
+    struct buffer larger;
 
-    if (buffer->start > 0) {
+    if (buffer->capacity == 0) {
+        *buffer = (struct buffer){.data = small_buffer_take(), .capacity = SMALL_BUFFER};
+    } else if (used == buffer->capacity || (was_full && buffer->capacity < LARGE_BUFFER)) {
+        larger = (struct buffer){.end = used, .capacity = buffer->capacity * 4};
+        larger.data = memory_resize(NULL, larger.capacity);
+        memcpy(larger.data, buffer->data + buffer->start, used);
+        buffer_discard(buffer);
+        *buffer = larger;
+    } else if (buffer->start > 0) {
         memmove(buffer->data, buffer->data + buffer->start, used);
         buffer->start = 0;
         buffer->end = used;
-    }
-    if (buffer->capacity == 0) {
-        buffer->capacity = SMALL_BUFFER;
-        buffer->data = small_buffer_take();
-    } else if (used == buffer->capacity || (was_full && buffer->capacity < LARGE_BUFFER)) {
-        buffer->capacity *= 4;
-        buffer->data = memory_resize(buffer->data, buffer->capacity);
     }
 }
 
@@ -222,14 +224,14 @@ static enum stream_status take_turns(struct stream *stream, struct deadline dead
     return task_sleep(0) == WAIT_READY ? STREAM_OK : stream_fail(stream, STREAM_CANCELLED, ECANCELED);
 }
 
-static enum stream_status fill_until(struct stream *stream, size_t limit, struct deadline deadline)
+/* Reads what there is, at least a byte, to where the caller wants it, or behind what is buffered when that is NULL. */
+static enum stream_status read_more(struct stream *stream, char *to, size_t room, size_t *taken,
+                                    struct deadline deadline)
 {
     struct buffer *in = &stream->in;
+    bool buffered = to == NULL;
 
-    if (stream->status != STREAM_OK)
-        return stream->status;
-    if (in->end - in->start >= limit)
-        return STREAM_TOO_LONG;
+    *taken = 0;
     for (;;) {
         bool crosswise;
         ssize_t got;
@@ -240,11 +242,15 @@ static enum stream_status fill_until(struct stream *stream, size_t limit, struct
             if (stream_wait(stream, true, deadline) != STREAM_OK)
                 return stream->status;
         }
-        buffer_make_room(in);
-        got = read_some(stream, in->data + in->end, in->capacity - in->end, &crosswise);
+        if (buffered) {
+            buffer_make_room(in);
+            to = in->data + in->end;
+            room = in->capacity - in->end;
+        }
+        got = read_some(stream, to, room, &crosswise);
         if (got > 0) {
-            note_drained(stream, (size_t)got < in->capacity - in->end);
-            in->end += (size_t)got;
+            note_drained(stream, (size_t)got < room);
+            *taken = (size_t)got;
             return take_turns(stream, deadline);
         }
         if (got == 0)
@@ -258,6 +264,20 @@ static enum stream_status fill_until(struct stream *stream, size_t limit, struct
         if (stream_wait(stream, !crosswise, deadline) != STREAM_OK)
             return stream->status;
     }
+}
+
+static enum stream_status fill_until(struct stream *stream, size_t limit, struct deadline deadline)
+{
+    size_t got;
+    enum stream_status status;
+
+    if (stream->status != STREAM_OK)
+        return stream->status;
+    if (stream->in.end - stream->in.start >= limit)
+        return STREAM_TOO_LONG;
+    status = read_more(stream, NULL, 0, &got, deadline);
+    stream->in.end += got;
+    return status;
 }
 
 const char *stream_buffered(const struct stream *stream, size_t *length)
@@ -364,6 +384,13 @@ enum stream_status stream_read_exactly(struct stream *stream, void *bytes, size_
             in->start += take;
             to += take;
             length -= take;
+        } else if (length >= SMALL_BUFFER && stream->status == STREAM_OK) { /* needs no buffer between */
+            enum stream_status status = read_more(stream, to, length, &take, deadline);
+
+            to += take;
+            length -= take;
+            if (status != STREAM_OK)
+                return status;
         } else if (fill_until(stream, SIZE_MAX, deadline) != STREAM_OK) {
             return stream->status;
         }
@@ -414,6 +441,19 @@ enum stream_status stream_write(struct stream *stream, const void *bytes, size_t
         return write_out(stream, bytes, length, operation_deadline(stream));
     text_append_bytes(&stream->out, bytes, length);
     return STREAM_OK;
+}
+
+char *stream_extend(struct stream *stream, size_t length)
+{
+    struct text *out = &stream->out;
+
+    if (out->length + length >= WRITE_THRESHOLD && stream_flush(stream) != STREAM_OK)
+        return NULL;
+    if (out->capacity - out->length <= length) /* all that it may hold, not doubling after doubling */
+        text_reserve(out, length < WRITE_THRESHOLD ? WRITE_THRESHOLD - 1 - out->length : length);
+    out->length += length;
+    out->data[out->length] = '\0';
+    return out->data + out->length - length;
 }
 
 enum stream_status stream_print(struct stream *stream, const char *format, ...)

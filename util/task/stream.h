@@ -62,6 +62,8 @@ enum stream_status stream_read_string(struct stream *stream, struct text *string
 
 /* ---- writing: into the buffer; goes out when 16 KiB are there, or at stream_flush ---- */
 enum stream_status stream_write(struct stream *stream, const void *bytes, size_t length);
+/* Room for so many bytes behind those that were written: the caller fills it in at once. NULL: the stream has failed. */
+char *stream_extend(struct stream *stream, size_t length);
 enum stream_status stream_print(struct stream *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 enum stream_status stream_flush(struct stream *stream);
 size_t stream_unflushed(const struct stream *stream);

@@ -4,67 +4,113 @@
 
 #include "mail/queue/message_file.h"
 
-enum { PIECE = 32768, LINE_KEPT = 1 << 20 };
+enum { PIECE = 4096, LINE_KEPT = 1 << 20 };
 
-static bool hand_on(struct content_writer *writer)
+/* CR and LF within a line do not go out. */
+static void copy_clean(char *to, const char *bytes, size_t length)
 {
-    enum stream_status status = stream_write(writer->stream, text_string(&writer->out), writer->out.length);
-
-    text_clear(&writer->out);
-    return status == STREAM_OK;
-}
-
-static void append_clean(struct content_writer *writer, const char *bytes, size_t length)
-{
-    size_t start = writer->out.length;
-
-    text_append_bytes(&writer->out, bytes, length);
-    writer->column += length;
+    memcpy(to, bytes, length);
     if (memchr(bytes, '\r', length) == NULL && memchr(bytes, '\n', length) == NULL)
         return;
-    for (size_t i = start; i < writer->out.length; i++)
-        if (writer->out.data[i] == '\r' || writer->out.data[i] == '\n')
-            writer->out.data[i] = ' ';
+    for (size_t i = 0; i < length; i++)
+        if (to[i] == '\r' || to[i] == '\n')
+            to[i] = ' ';
 }
 
-static void end_line(struct content_writer *writer)
+static bool put_clean(struct content_writer *writer, const char *bytes, size_t length)
 {
-    text_append_bytes(&writer->out, "\r\n", 2);
+    writer->column += length;
+    while (length > 0) {
+        size_t part = length < PIECE ? length : PIECE;
+        char *to = stream_extend(writer->stream, part);
+
+        if (to == NULL)
+            return false;
+        copy_clean(to, bytes, part);
+        bytes += part;
+        length -= part;
+    }
+    return true;
+}
+
+static bool end_line(struct content_writer *writer)
+{
     writer->column = 0;
+    return stream_write(writer->stream, "\r\n", 2) == STREAM_OK;
 }
 
 bool content_put(struct content_writer *writer, const char *bytes, size_t length, bool line_ends)
 {
-    if (writer->column == 0 && length > 0 && *bytes == '.')
-        text_append_char(&writer->out, '.');
+    if (writer->column == 0 && length > 0 && *bytes == '.' && stream_write(writer->stream, ".", 1) != STREAM_OK)
+        return false;
     while (writer->line_limit > 0 && writer->column + length > writer->line_limit) {
         size_t room = writer->line_limit > writer->column ? writer->line_limit - writer->column : 0;
 
-        append_clean(writer, bytes, room);
+        if (!put_clean(writer, bytes, room) || !end_line(writer) || !put_clean(writer, " ", 1))
+            return false;
         bytes += room;
         length -= room;
-        end_line(writer);
-        text_append_char(&writer->out, ' ');
-        writer->column = 1;
-        if (writer->out.length >= PIECE && !hand_on(writer))
-            return false;
     }
-    if (length > 0)
-        append_clean(writer, bytes, length);
-    if (line_ends)
-        end_line(writer);
-    return writer->out.length < PIECE || hand_on(writer);
+    return put_clean(writer, bytes, length) && (!line_ends || end_line(writer));
 }
 
 bool content_end(struct content_writer *writer)
 {
-    if (writer->column > 0)
-        end_line(writer);
-    text_append_bytes(&writer->out, ".\r\n", 3);
-    return hand_on(writer);
+    if (writer->column > 0 && !end_line(writer))
+        return false;
+    return stream_write(writer->stream, ".\r\n", 3) == STREAM_OK;
 }
 
 /* ---- from the queue file ---- */
+
+/* A whole line that needs nothing but its end, and a dot before its own. */
+static bool put_short(struct content_writer *writer, const char *line, size_t length)
+{
+    size_t dot = length > 0 && *line == '.';
+    char *to = stream_extend(writer->stream, dot + length + 2);
+
+    if (to == NULL)
+        return false;
+    *to = '.';
+    memcpy(to + dot, line, length);
+    memcpy(to + dot + length, "\r\n", 2);
+    return true;
+}
+
+/* The next such byte from there on; `known` is where it was looked for and found last, so that all is searched once. */
+static const char *next_byte(const char *known, char byte, const char *from, const char *end)
+{
+    if (known >= from)
+        return known;
+    known = memchr(from, byte, (size_t)(end - from));
+    return known != NULL ? known : end;
+}
+
+/* Most lines lie whole in the reader's buffer and are short and clean: those that do, up to the first record that is
+ * none. */
+static bool put_buffered(struct content_writer *writer, struct content_reader *reader)
+{
+    size_t limit = writer->line_limit > 0 && writer->line_limit < PIECE ? writer->line_limit : PIECE;
+    size_t have, head, length;
+    const char *start = content_reader_buffered(reader, &have), *end = start + have, *at = start;
+    const char *carriage_return = start, *newline = start; /* the start is a type, no part of a line */
+    bool ok = true;
+
+    while (ok && record_head(at, (size_t)(end - at), &head, &length) &&
+           (*at == RECORD_LINE || *at == RECORD_LINE_PART)) {
+        const char *line = at + head;
+        bool line_ends = *at == RECORD_LINE, whole = line_ends && writer->column == 0 && length <= limit;
+
+        carriage_return = next_byte(carriage_return, '\r', line, end);
+        newline = next_byte(newline, '\n', line, end);
+        at = line + length;
+        ok = whole && carriage_return >= at && newline >= at
+                 ? put_short(writer, line, length)
+                 : content_put(writer, line, length, line_ends);
+    }
+    content_reader_consume(reader, (size_t)(at - start));
+    return ok;
+}
 
 static bool put_plain(struct content_writer *writer, struct content_reader *reader, bool *damaged)
 {
@@ -73,7 +119,7 @@ static bool put_plain(struct content_writer *writer, struct content_reader *read
     bool line_ends;
 
     while (content_reader_next(reader, &bytes, &length, &line_ends, damaged))
-        if (!content_put(writer, bytes, length, line_ends))
+        if (!content_put(writer, bytes, length, line_ends) || !put_buffered(writer, reader))
             return false;
     return *damaged || content_end(writer);
 }
@@ -118,7 +164,6 @@ enum content_status content_send(struct stream *stream, int fd, off_t data_offse
     ok = downgrade != NULL ? put_downgraded(&writer, reader, downgrade, &damaged)
                            : put_plain(&writer, reader, &damaged);
     content_reader_free(reader);
-    text_free(&writer.out);
     return damaged ? CONTENT_DAMAGED : ok ? CONTENT_SENT : CONTENT_LOST;
 }
 

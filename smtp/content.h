@@ -10,15 +10,13 @@
 #include <sys/types.h>
 
 #include "mail/message/mime.h"
-#include "util/base/text.h"
 #include "util/task/stream.h"
 
-/* Takes lines, or pieces of them, and hands large pieces on to the stream. */
+/* Takes lines, or pieces of them, and puts them into the stream's buffer. */
 struct content_writer {
     struct stream *stream;
     size_t line_limit; /* smtp_line_length_limit; 0: none */
     size_t column;     /* bytes of the line so far */
-    struct text out;
 };
 
 /* False: the stream has failed. */

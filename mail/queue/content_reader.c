@@ -44,3 +44,13 @@ bool content_reader_next(struct content_reader *reader, const char **bytes, size
     *damaged = true;
     return false;
 }
+
+const char *content_reader_buffered(struct content_reader *reader, size_t *length)
+{
+    return record_reader_buffered(reader->records, length);
+}
+
+void content_reader_consume(struct content_reader *reader, size_t length)
+{
+    record_reader_consume(reader->records, length);
+}

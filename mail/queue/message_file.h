@@ -87,5 +87,8 @@ struct content_reader *content_reader_new(int fd, int64_t data_offset);
 void content_reader_free(struct content_reader *reader);
 bool content_reader_next(struct content_reader *reader, const char **bytes, size_t *length, bool *line_ends,
                          bool *damaged);
+/* The records that it has read already: see record_reader_buffered. */
+const char *content_reader_buffered(struct content_reader *reader, size_t *length);
+void content_reader_consume(struct content_reader *reader, size_t length);
 
 #endif

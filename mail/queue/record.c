@@ -63,14 +63,34 @@ void record_reader_free(struct record_reader *reader)
     free(reader);
 }
 
+/* Takes the NUL behind the last record away again. */
+static void restore_end(struct record_reader *reader)
+{
+    if (reader->terminated)
+        reader->buffer[reader->start] = reader->replaced;
+    reader->terminated = false;
+}
+
+const char *record_reader_buffered(struct record_reader *reader, size_t *length)
+{
+    restore_end(reader);
+    *length = reader->end - reader->start;
+    return reader->buffer + reader->start;
+}
+
+void record_reader_consume(struct record_reader *reader, size_t length)
+{
+    assert(!reader->terminated && length <= reader->end - reader->start);
+    reader->start += length;
+    reader->offset += (off_t)length;
+}
+
 /* Forward, within what is buffered, nothing is read again. */
 void record_reader_seek(struct record_reader *reader, off_t offset)
 {
     off_t distance = offset - reader->offset;
 
-    if (reader->terminated)
-        reader->buffer[reader->start] = reader->replaced;
-    reader->terminated = false;
+    restore_end(reader);
     reader->offset = offset;
     if (distance >= 0 && distance <= (off_t)(reader->end - reader->start))
         reader->start += (size_t)distance;
@@ -128,27 +148,31 @@ static enum record_status read_head(struct record_reader *reader, size_t *head, 
     return RECORD_DAMAGED;
 }
 
+static enum record_status find_record(struct record_reader *reader, size_t *head, size_t *length)
+{
+    enum record_status status = read_head(reader, head, length);
+
+    if (status != RECORD_OK)
+        return status;
+    status = need(reader, *head + *length);
+    return status == RECORD_END_OF_FILE ? RECORD_DAMAGED : status;
+}
+
 enum record_status record_read(struct record_reader *reader, struct record *record)
 {
     size_t head, length;
-    enum record_status status;
 
-    if (reader->terminated)
-        reader->buffer[reader->start] = reader->replaced;
-    reader->terminated = false;
-    status = read_head(reader, &head, &length);
-    if (status == RECORD_OK)
-        status = need(reader, head + length);
-    else
-        return status;
-    if (status != RECORD_OK)
-        return status == RECORD_END_OF_FILE ? RECORD_DAMAGED : status;
-    *record = (struct record){
-        .type = (unsigned char)reader->buffer[reader->start],
-        .offset = reader->offset,
-        .data = reader->buffer + reader->start + head,
-        .length = length,
-    };
+    restore_end(reader);
+    if (!record_head(reader->buffer + reader->start, reader->end - reader->start, &head, &length)) {
+        enum record_status status = find_record(reader, &head, &length);
+
+        if (status != RECORD_OK)
+            return status;
+    }
+    record->type = (unsigned char)reader->buffer[reader->start];
+    record->offset = reader->offset;
+    record->data = reader->buffer + reader->start + head;
+    record->length = length;
     reader->start += head + length;
     reader->offset += (off_t)(head + length);
     reader->replaced = reader->buffer[reader->start];

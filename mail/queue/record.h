@@ -77,6 +77,22 @@ enum record_status record_read(struct record_reader *reader, struct record *reco
 enum record_status record_read_logical(struct record_reader *reader, struct record *record);
 void record_reader_seek(struct record_reader *reader, off_t offset);
 
+/* Most records lie whole in the reader's buffer, their length in one byte or two. Who reads very many of them looks at
+ * the buffer: what is there now, without reading; how much of it is head and data of the record at its start (false:
+ * record_read has to find out); so much was used, in whole records. */
+const char *record_reader_buffered(struct record_reader *reader, size_t *length);
+static inline bool record_head(const char *bytes, size_t have, size_t *head, size_t *length)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+
+    if (have < 3 || (at[1] & at[2] & 0x80) != 0)
+        return false;
+    *head = at[1] < 0x80 ? 2 : 3;
+    *length = at[1] < 0x80 ? at[1] : (at[1] & 0x7fu) | (size_t)at[2] << 7;
+    return *length <= have - *head;
+}
+void record_reader_consume(struct record_reader *reader, size_t length);
+
 /* What the type is called, as postcat prints it: "named_attribute", "recipient". NULL: unknown. */
 const char *record_type_name(int type);
 

@@ -110,6 +110,67 @@ static void test_long_lines(void **state)
     text_free(&received);
 }
 
+/* What has to go out for a piece of a line, byte by byte. */
+static void expect_piece(struct text *out, size_t *column, size_t limit, const char *bytes, size_t length, bool line_ends)
+{
+    if (*column == 0 && length > 0 && *bytes == '.')
+        text_append_char(out, '.');
+    for (size_t i = 0; i < length; i++) {
+        if (limit > 0 && *column == limit) {
+            text_append(out, "\r\n ");
+            *column = 1;
+        }
+        text_append_char(out, bytes[i] == '\r' || bytes[i] == '\n' ? ' ' : bytes[i]);
+        ++*column;
+    }
+    if (line_ends) {
+        text_append(out, "\r\n");
+        *column = 0;
+    }
+}
+
+/* Records of all kinds and lengths, where the buffers of file and stream end as well. Lengths of 10 and 13 look like
+ * LF and CR. */
+static void test_many(void **state)
+{
+    static const size_t limits[] = {0, 10, 998, 5000};
+    static const char alphabet[] = "abcdefgh.\r\n\0\xff";
+    struct text records = {0}, expected = {0}, received = {0};
+    unsigned seed = 1;
+
+    (void)state;
+    for (size_t i = 0; i < 4 * sizeof limits / sizeof *limits; i++) {
+        unsigned rare = i / 4 == 0 ? 3 : 50;
+        size_t column = 0, limit = limits[i % 4];
+        char bytes[6000];
+
+        text_clear(&records);
+        text_clear(&expected);
+        while (records.length < 90000) {
+            size_t length = (seed = seed * 1103515245 + 12345) >> 16 & 127;
+            bool ends = (seed >> 24 & 15) != 0;
+
+            length = length == 127 ? sizeof bytes : length == 126 ? 998 : length == 125 ? 4097 : length;
+            for (size_t j = 0; j < length; j++) {
+                seed = seed * 1103515245 + 12345;
+                bytes[j] = alphabet[(seed >> 16) % rare == 0 ? (seed >> 20) % 13 : (seed >> 20) % 8];
+            }
+            record_append(&records, ends ? RECORD_LINE : RECORD_LINE_PART, bytes, length);
+            expect_piece(&expected, &column, limit, bytes, length, ends);
+        }
+        record_append(&records, RECORD_LINE, "", 0);
+        record_append(&records, RECORD_EXTRACTED, "", 0);
+        expect_piece(&expected, &column, limit, "", 0, true);
+        text_append(&expected, ".\r\n");
+        assert_int_equal(send_records(&records, limit, NULL, &received), CONTENT_SENT);
+        assert_int_equal(received.length, expected.length);
+        assert_memory_equal(received.data, expected.data, expected.length);
+    }
+    text_free(&records);
+    text_free(&expected);
+    text_free(&received);
+}
+
 static void test_damage(void **state)
 {
     struct text records = {0}, received = {0};
@@ -171,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),     cmocka_unit_test(test_long_lines),   cmocka_unit_test(test_damage),
         cmocka_unit_test(test_downgrade), cmocka_unit_test(test_utf8_headers),
+        cmocka_unit_test(test_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

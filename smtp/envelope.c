@@ -26,8 +26,7 @@ static bool needs_utf8(const struct delivery *delivery)
     return content_has_utf8_headers(delivery->fd, (off_t)delivery->request.data_offset);
 }
 
-bool envelope_prepare(const struct smtp_session *session, const struct delivery *delivery, struct envelope *envelope,
-                      struct error *error)
+bool envelope_prepare(const struct smtp_session *session, const struct delivery *delivery, struct envelope *envelope)
 {
     const struct ehlo_offer *offer = &session->offer;
     long long size = (long long)delivery->request.data_size;
@@ -36,14 +35,18 @@ bool envelope_prepare(const struct smtp_session *session, const struct delivery 
     *envelope = (struct envelope){.session = session, .delivery = delivery};
     if (offer->size_limit > 0 && size > offer->size_limit) {
         envelope->refused_dsn = "5.3.4";
-        return error_set(error, "message size %lld exceeds size limit %lld of server %s", size,
+        envelope->refused_reason =
+            arena_format(delivery->arena, "message size %lld exceeds size limit %lld of server %s", size,
                          (long long)offer->size_limit, session->peer);
+        return false;
     }
     if ((offer->features & EHLO_SMTPUTF8) != 0) {
         envelope->utf8 = (delivery->request.sendopts & SENDOPT_SMTPUTF8) != 0;
     } else if (needs_utf8(delivery)) {
         envelope->refused_dsn = "5.6.7";
-        return error_set(error, "SMTPUTF8 is required, but was not offered by host %s", session->peer);
+        envelope->refused_reason = arena_format(
+            delivery->arena, "SMTPUTF8 is required, but was not offered by host %s", session->peer);
+        return false;
     }
     envelope->eight_bit = eight_bit && (offer->features & EHLO_8BITMIME) != 0;
     envelope->downgrade =

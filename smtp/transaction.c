@@ -22,7 +22,7 @@ struct transaction {
     struct delivery *delivery;
     const struct transaction_terms *terms;
     struct transaction_refusal *refusals;
-    struct smtp_trouble *trouble;
+    struct smtp_trouble *trouble; /* NULL: none */
     struct expected *expected; /* a ring is not needed: it is emptied before it would wrap */
     size_t expected_first, expected_end;
     size_t bytes_ahead;
@@ -233,10 +233,17 @@ static duration reply_limit(const struct transaction *transaction, enum command 
 
 /* ---- commands out, replies in ---- */
 
+/* The text of it is long: most conversations have none. */
+static struct smtp_trouble *make_trouble(struct transaction *transaction)
+{
+    transaction->trouble = arena_alloc(transaction->delivery->arena, sizeof *transaction->trouble);
+    return transaction->trouble;
+}
+
 /* The server says that it is closing (RFC 5321 section 3.8): that is the answer to all that it did not answer. */
 static void take_farewell(struct transaction *transaction, const struct expected *expected)
 {
-    struct smtp_trouble *trouble = transaction->trouble;
+    struct smtp_trouble *trouble = make_trouble(transaction);
     struct delivery_result result = refusal(transaction, expected->command);
 
     transaction->session->dead = true;
@@ -256,7 +263,7 @@ static bool read_reply(struct transaction *transaction, const struct expected *e
     if (!smtp_session_receive(session, reply_limit(transaction, expected->command))) {
         transaction->stale = may_be_stale && stream_status(session->stream) != STREAM_TIMEOUT;
         smtp_session_lost(session, commands[expected->command].doing, transaction->delivery->arena,
-                          transaction->trouble);
+                          make_trouble(transaction));
         return false;
     }
     if (session->reply.code != 421) {
@@ -353,7 +360,7 @@ static bool say_envelope(struct transaction *transaction, const struct envelope 
 static bool lose_content(struct transaction *transaction)
 {
     smtp_session_lost(transaction->session, "sending message body", transaction->delivery->arena,
-                      transaction->trouble);
+                      make_trouble(transaction));
     return false;
 }
 
@@ -361,11 +368,12 @@ static bool lose_content(struct transaction *transaction)
 static bool drop_damaged(struct transaction *transaction)
 {
     struct delivery_result result = result_of(transaction, "4.3.0", "mail queue file is damaged");
+    struct smtp_trouble *trouble = make_trouble(transaction);
 
     log_warning(&transaction->delivery->log, "queue file is damaged");
     transaction->session->dead = true;
-    error_set(&transaction->trouble->reason, "%s", result.reason);
-    transaction->trouble->dsn = result.dsn;
+    error_set(&trouble->reason, "%s", result.reason);
+    trouble->dsn = result.dsn;
     for (size_t i = 0; i < transaction->delivery->recipient_count; i++)
         if (transaction->taken[i])
             delivery_defer(transaction->delivery, i, &result);
@@ -442,28 +450,29 @@ static bool converse(struct transaction *transaction, const struct envelope *env
 
 enum transaction_status smtp_transaction_run(struct smtp_session *session, struct delivery *delivery,
                                              const struct transaction_terms *terms,
-                                             struct transaction_refusal *refusals, struct smtp_trouble *trouble)
+                                             struct transaction_refusal *refusals,
+                                             const struct smtp_trouble **trouble)
 {
     struct transaction transaction = {
-        .session = session, .delivery = delivery, .terms = terms, .refusals = refusals, .trouble = trouble};
+        .session = session, .delivery = delivery, .terms = terms, .refusals = refusals};
     struct envelope envelope;
     struct delivery_result refused;
     enum transaction_status status;
 
-    *trouble = (struct smtp_trouble){0};
     transaction.taken = arena_alloc(delivery->arena, delivery->recipient_count * sizeof *transaction.taken);
     /* RSET, XFORWARD twice, MAIL, DATA and the end beside the recipients. */
     transaction.expected =
         arena_alloc(delivery->arena, (delivery->recipient_count + 6) * sizeof *transaction.expected);
-    if (envelope_prepare(session, delivery, &envelope, &trouble->reason)) {
+    if (envelope_prepare(session, delivery, &envelope)) {
         envelope.requiretls = terms->requiretls;
         status = converse(&transaction, &envelope) ? TRANSACTION_DONE : TRANSACTION_BROKEN;
     } else {
-        refused = result_of(&transaction, envelope.refused_dsn, trouble->reason.text);
+        refused = result_of(&transaction, envelope.refused_dsn, envelope.refused_reason);
         refuse_all(&transaction, &refused, false);
         status = TRANSACTION_DONE;
     }
     text_free(&transaction.line);
     text_free(&transaction.said);
+    *trouble = transaction.trouble;
     return transaction.stale ? TRANSACTION_STALE : status;
 }

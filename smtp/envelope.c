@@ -61,28 +61,14 @@ static void append_path(const struct envelope *envelope, const char *address, st
 
     text_append_char(line, '<');
     start = line->length;
-    if (envelope->session->client->config->quote_rfc821_envelope) {
-        struct text quoted = {0};
-
-        address_quote(address, &quoted);
-        text_append_bytes(line, text_string(&quoted), quoted.length);
-        text_free(&quoted);
-    } else {
+    if (envelope->session->client->config->quote_rfc821_envelope)
+        address_append_quoted(address, line);
+    else
         text_append(line, address);
-    }
     for (size_t i = start; i < line->length; i++)
         if (line->data[i] == '\r' || line->data[i] == '\n')
             line->data[i] = '?';
     text_append_char(line, '>');
-}
-
-static void append_xtext(const char *plain, struct text *line)
-{
-    struct text encoded = {0};
-
-    xtext_encode(plain, &encoded);
-    text_append_bytes(line, text_string(&encoded), encoded.length);
-    text_free(&encoded);
 }
 
 void envelope_mail(const struct envelope *envelope, struct text *line)
@@ -92,8 +78,10 @@ void envelope_mail(const struct envelope *envelope, struct text *line)
 
     text_append(line, "MAIL FROM:");
     append_path(envelope, request->sender, line);
-    if ((features & EHLO_SIZE) != 0)
-        text_append_format(line, " SIZE=%lld", (long long)request->data_size);
+    if ((features & EHLO_SIZE) != 0) {
+        text_append(line, " SIZE=");
+        text_append_number(line, request->data_size);
+    }
     if (envelope->eight_bit)
         text_append(line, " BODY=8BITMIME");
     if (envelope->utf8)
@@ -108,7 +96,7 @@ void envelope_mail(const struct envelope *envelope, struct text *line)
         text_append(line, request->dsn_ret == DSN_RET_FULL ? " RET=FULL" : " RET=HDRS");
     if (*request->dsn_envid != '\0') {
         text_append(line, " ENVID=");
-        append_xtext(request->dsn_envid, line);
+        xtext_append(request->dsn_envid, line);
     }
 }
 
@@ -127,7 +115,8 @@ static void append_notify(int notify, struct text *line)
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((notify & names[i].flag) != 0) {
-            text_append_format(line, "%s%s", before, names[i].name);
+            text_append(line, before);
+            text_append(line, names[i].name);
             before = ",";
         }
 }
@@ -144,6 +133,6 @@ void envelope_rcpt(const struct envelope *envelope, const struct message_recipie
     if (original != NULL) { /* "rfc822;user@example": only what follows the type is xtext (RFC 3461 section 4.2) */
         text_append(line, " ORCPT=");
         text_append_bytes(line, recipient->dsn_orig_rcpt, (size_t)(original + 1 - recipient->dsn_orig_rcpt));
-        append_xtext(original + 1, line);
+        xtext_append(original + 1, line);
     }
 }

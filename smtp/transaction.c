@@ -29,16 +29,13 @@ struct transaction {
     bool *taken;               /* by recipient: RCPT was accepted */
     size_t taken_count;
     bool had_reply, stale, mail_taken, data_taken;
-    struct text line;          /* the next command */
-    struct text said; /* a reply, in one line */
 };
 
 /* ---- what replies mean ---- */
 
 static const char *reply_text(struct transaction *transaction)
 {
-    return arena_copy(transaction->delivery->arena,
-                      smtp_reply_line(&transaction->session->reply, &transaction->said));
+    return smtp_reply_line(&transaction->session->reply, transaction->delivery->arena);
 }
 
 static struct delivery_result result_of(struct transaction *transaction, const char *dsn, const char *reason)
@@ -297,11 +294,11 @@ static void expect(struct transaction *transaction, enum command command, size_t
         (struct expected){.command = command, .recipient = recipient};
 }
 
-/* What line holds is a command. False as read_replies. */
+/* The session's command is complete. False as read_replies. */
 static bool say(struct transaction *transaction, enum command command, size_t recipient)
 {
     struct smtp_session *session = transaction->session;
-    struct text *line = &transaction->line;
+    struct text *line = &session->command;
 
     text_append(line, "\r\n");
     stream_write(session->stream, line->data, line->length);
@@ -315,39 +312,40 @@ static bool say(struct transaction *transaction, enum command command, size_t re
 
 static bool say_who_sent_it(struct transaction *transaction)
 {
-    const struct smtp_session *session = transaction->session;
+    struct smtp_session *session = transaction->session;
     const struct delivery_request *request = &transaction->delivery->request;
     int offered = session->offer.xforward;
 
     if (!session->client->config->send_xforward_command)
         return true;
-    return (!xforward_command(request, offered, XFORWARD_CLIENT, &transaction->line) ||
+    return (!xforward_command(request, offered, XFORWARD_CLIENT, &session->command) ||
             say(transaction, COMMAND_XFORWARD_CLIENT, 0)) &&
-           (!xforward_command(request, offered, XFORWARD_SESSION, &transaction->line) ||
+           (!xforward_command(request, offered, XFORWARD_SESSION, &session->command) ||
             say(transaction, COMMAND_XFORWARD_SESSION, 0));
 }
 
 static bool say_envelope(struct transaction *transaction, const struct envelope *envelope)
 {
     struct delivery *delivery = transaction->delivery;
+    struct text *command = &transaction->session->command;
     bool pipelining = (transaction->session->offer.features & EHLO_PIPELINING) != 0;
 
-    text_clear(&transaction->line);
+    text_clear(command);
     if (transaction->session->needs_reset) {
-        text_append(&transaction->line, "RSET");
+        text_append(command, "RSET");
         if (!say(transaction, COMMAND_RSET, 0))
             return false;
     }
     if (!say_who_sent_it(transaction))
         return false;
-    envelope_mail(envelope, &transaction->line);
+    envelope_mail(envelope, command);
     if (!say(transaction, COMMAND_MAIL, 0))
         return false;
     transaction->session->needs_reset = true;
     for (size_t i = 0; i < delivery->recipient_count; i++) {
         if (delivery->settled[i] || (!pipelining && !transaction->mail_taken))
             continue;
-        envelope_rcpt(envelope, &delivery->recipients[i], &transaction->line);
+        envelope_rcpt(envelope, &delivery->recipients[i], command);
         if (!say(transaction, COMMAND_RCPT, i))
             return false;
     }
@@ -433,7 +431,7 @@ static bool converse(struct transaction *transaction, const struct envelope *env
     if (!say_envelope(transaction, envelope))
         return false;
     if (!probe && (pipelining || transaction->taken_count > 0)) {
-        text_append(&transaction->line, "DATA");
+        text_append(&transaction->session->command, "DATA");
         if (!say(transaction, COMMAND_DATA, 0))
             return false;
     }
@@ -471,8 +469,6 @@ enum transaction_status smtp_transaction_run(struct smtp_session *session, struc
         refuse_all(&transaction, &refused, false);
         status = TRANSACTION_DONE;
     }
-    text_free(&transaction.line);
-    text_free(&transaction.said);
     *trouble = transaction.trouble;
     return transaction.stale ? TRANSACTION_STALE : status;
 }

@@ -262,18 +262,14 @@ static bool take_refusal(struct login *login)
     struct smtp_session *session = login->session;
     const struct token_request token = token_request(login);
     const struct auth_cache_login key = cache_login(login);
-    struct text line = {0};
+    const char *said = smtp_reply_line(&session->reply, login->arena);
 
-    smtp_reply_line(&session->reply, &line);
     if (sasl_client_wants_token(login->mechanism) && login->logins->tokens != NULL)
         token_forget(login->logins->tokens, &token);
     else if (session->reply.code == 535 && login->logins->refused != NULL)
-        auth_cache_remember(login->logins->refused, &key, session->reply.dsn, text_string(&line));
-    error_set(&login->trouble->reason, "SASL authentication failed; server %s said: %s", session->peer,
-              text_string(&line));
-    smtp_session_set_trouble(session, soften(login, session->reply.dsn), text_string(&line), login->arena,
-                             login->trouble);
-    text_free(&line);
+        auth_cache_remember(login->logins->refused, &key, session->reply.dsn, said);
+    error_set(&login->trouble->reason, "SASL authentication failed; server %s said: %s", session->peer, said);
+    smtp_session_set_trouble(session, soften(login, session->reply.dsn), said, login->arena, login->trouble);
     return false;
 }
 

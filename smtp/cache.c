@@ -192,6 +192,7 @@ void smtp_cache_keep(struct smtp_cache *cache, struct smtp_destination *destinat
         return;
     }
     session->keep_until = clock_monotonic() + cache->client->config->connection_cache_time_limit;
+    stream_rest(session->stream);
     list_prepend(&destination->idle, &session->link);
     cache->held++;
 }

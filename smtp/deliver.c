@@ -19,7 +19,7 @@ struct attempt {
     struct delivery *delivery;
     struct smtp_destination *destination;
     struct transaction_refusal *refusals; /* by recipient */
-    struct smtp_trouble trouble;          /* the last */
+    const struct smtp_trouble *trouble;   /* the last; NULL: none */
     const char *tls_level;                /* of the host at hand, for the log; NULL: not known */
     const char *tls_status;               /* how TLS was used with it, for the log; NULL: not logged */
     bool told;                            /* how servers fared so far has been logged */
@@ -39,6 +39,15 @@ static bool all_settled(const struct delivery *delivery)
         if (!delivery->settled[i])
             return false;
     return true;
+}
+
+/* What was said of a host stays, whatever is said of the next. */
+static void keep_trouble(struct attempt *attempt, const struct smtp_trouble *trouble)
+{
+    struct smtp_trouble *kept = arena_alloc(attempt->delivery->arena, sizeof *kept);
+
+    *kept = *trouble;
+    attempt->trouble = kept;
 }
 
 /* session: the one that is used; NULL: none is. */
@@ -71,7 +80,7 @@ static enum transaction_status use_session(struct attempt *attempt, struct smtp_
     status = smtp_transaction_run(session, delivery, &terms, attempt->refusals, &attempt->trouble);
     if (status == TRANSACTION_STALE) {
         session->dead = true;
-        attempt->trouble = (struct smtp_trouble){0};
+        attempt->trouble = NULL;
         note_tls(attempt, attempt->tls_level, NULL);
     } else {
         attempt->sessions++;
@@ -101,8 +110,8 @@ static void log_failures(struct attempt *attempt)
     if (attempt->told)
         return;
     attempt->told = true;
-    if (attempt->trouble.relay != NULL)
-        log_info(&delivery->log, "%s", attempt->trouble.reason.text);
+    if (attempt->trouble != NULL && attempt->trouble->relay != NULL)
+        log_info(&delivery->log, "%s", attempt->trouble->reason.text);
     for (size_t i = 0; i < delivery->recipient_count; i++) {
         const char *reason = attempt->refusals[i].result.reason;
 
@@ -218,7 +227,7 @@ static void connect_to_host(struct attempt *attempt, const struct smtp_host *hos
     } else if (lack != NULL) {
         pass_over(attempt, host, lack, trouble->relay != NULL);
     } else {
-        attempt->trouble = *trouble;
+        keep_trouble(attempt, trouble);
         attempt->told = trouble->relay == NULL;
         if (attempt->told)
             log_info(NULL, "%s", trouble->reason.text);
@@ -245,7 +254,7 @@ static void try_host(struct attempt *attempt, const char *item, const struct smt
     if (!find_host_policy(attempt, purpose->policy, host, &policy, trouble)) {
         smtp_tls_report_host(attempt->client, &here, host, trouble);
         log_warning(NULL, "TLS policy lookup for %s/%s: %s", item, host->name, trouble->reason.text);
-        attempt->trouble = *trouble;
+        keep_trouble(attempt, trouble);
         attempt->told = true;
         return;
     }
@@ -258,16 +267,15 @@ static void try_host(struct attempt *attempt, const char *item, const struct smt
 /* True: no other host can change the outcome. */
 static bool trouble_is_final(const struct attempt *attempt)
 {
-    return attempt->trouble.dsn != NULL && *attempt->trouble.dsn == '5';
+    return attempt->trouble != NULL && attempt->trouble->dsn != NULL && *attempt->trouble->dsn == '5';
 }
 
-/* What is set wrong has to be mended before any server is talked to. */
-static bool misconfigured(struct attempt *attempt, const char *what, const char *item, const struct error *error)
+/* What is set wrong has to be mended before any server is talked to. trouble: with what the lookup said. */
+static bool misconfigured(const char *what, const char *item, struct smtp_trouble *trouble)
 {
-    log_warning(NULL, "%s lookup for %s: %s", what, item, error->text);
-    attempt->trouble = (struct smtp_trouble){.dsn = "4.7.5"};
-    error_set(&attempt->trouble.reason, "client TLS configuration problem");
-    return false;
+    log_warning(NULL, "%s lookup for %s: %s", what, item, trouble->reason.text);
+    *trouble = (struct smtp_trouble){.dsn = "4.7.5"};
+    return error_set(&trouble->reason, "client TLS configuration problem");
 }
 
 /* Mail that goes whatever TLS is like (RFC 8689 section 5) says nothing of how it is; and so reports breed no reports. */
@@ -279,25 +287,36 @@ static const char *report_domain(const struct attempt *attempt, const char *item
 }
 
 /* False: the policies cannot be known. */
-static bool find_policies(struct attempt *attempt, const char *item, struct smtp_tls_policy *policy)
+static bool look_up_policies(struct attempt *attempt, const char *item, struct smtp_tls_policy *policy,
+                             struct smtp_trouble *trouble)
 {
     const struct smtp_client *client = attempt->client;
     struct arena *arena = attempt->delivery->arena;
     int64_t sendopts = attempt->delivery->request.sendopts;
     bool required = (sendopts & SENDOPT_REQUIRETLS) != 0 && client->mail->requiretls_enable;
-    struct error error;
 
     attempt->tls_status = NULL;
     attempt->relaxed = !required && (sendopts & SENDOPT_TLS_REQUIRED_NO) != 0;
-    if (!(attempt->relaxed ? smtp_tls_policy_relaxed : smtp_tls_policy_find)(client, item, arena, policy, &error))
-        return misconfigured(attempt, "TLS policy", item, &error);
+    if (!(attempt->relaxed ? smtp_tls_policy_relaxed : smtp_tls_policy_find)(client, item, arena, policy, &trouble->reason))
+        return misconfigured("TLS policy", item, trouble);
     attempt->requiretls = required ? REQUIRETLS_ENFORCED : REQUIRETLS_NOTHING;
     note_tls(attempt, smtp_tls_level_name(policy->level), NULL);
-    if (required && !smtp_requiretls_find(client, item, &attempt->requiretls, &error))
-        return misconfigured(attempt, "REQUIRETLS policy", item, &error);
+    if (required && !smtp_requiretls_find(client, item, &attempt->requiretls, &trouble->reason))
+        return misconfigured("REQUIRETLS policy", item, trouble);
     note_tls(attempt, smtp_tls_level_name(policy->level), NULL);
-    return attempt->relaxed || smtp_sts_find(client, item, arena, policy->without_tlsa != NULL ? policy->without_tlsa : policy,
-                                             &attempt->trouble);
+    return attempt->relaxed ||
+           smtp_sts_find(client, item, arena, policy->without_tlsa != NULL ? policy->without_tlsa : policy, trouble);
+}
+
+/* Not inlined: the trouble is large, and would lie on the stack for as long as servers are waited for. */
+static __attribute__((noinline)) bool find_policies(struct attempt *attempt, const char *item, struct smtp_tls_policy *policy)
+{
+    struct smtp_trouble trouble;
+
+    if (look_up_policies(attempt, item, policy, &trouble))
+        return true;
+    keep_trouble(attempt, &trouble);
+    return false;
 }
 
 static void try_item(struct attempt *attempt, const char *item)
@@ -319,7 +338,7 @@ static void try_item(struct attempt *attempt, const char *item)
         return;
     trouble = arena_alloc(attempt->delivery->arena, sizeof *trouble);
     if (!destination_lookup(attempt->client, item, attempt->delivery->arena, &hosts, trouble)) {
-        attempt->trouble = *trouble;
+        keep_trouble(attempt, trouble);
         return;
     }
     attempt->local_mx = attempt->local_mx || hosts.local_mx;
@@ -346,9 +365,11 @@ static void try_list(struct attempt *attempt, const char *list)
  * out to be a better one. */
 static void settle_rest(struct attempt *attempt)
 {
+    static const struct smtp_trouble none;
     struct delivery *delivery = attempt->delivery;
-    bool violated = attempt->violation != NULL && attempt->trouble.dsn == NULL;
-    const struct smtp_trouble *trouble = violated ? attempt->violation : &attempt->trouble;
+    const struct smtp_trouble *last = attempt->trouble != NULL ? attempt->trouble : &none;
+    bool violated = attempt->violation != NULL && last->dsn == NULL;
+    const struct smtp_trouble *trouble = violated ? attempt->violation : last;
     struct delivery_result common = {
         .relay = trouble->relay,
         .tls = violated ? attempt->violation_status : attempt->tls_status,

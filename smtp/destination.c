@@ -168,7 +168,7 @@ static void add_address(struct lookup *lookup, const char *name, unsigned prefer
     struct smtp_host *host;
 
     if (hosts->count == lookup->capacity) {
-        size_t capacity = lookup->capacity == 0 ? 8 : lookup->capacity * 2;
+        size_t capacity = lookup->capacity == 0 ? 2 : lookup->capacity * 2;
         struct smtp_host *more = arena_alloc(lookup->arena, capacity * sizeof *more);
 
         if (hosts->count > 0)

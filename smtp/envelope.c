@@ -26,8 +26,7 @@ static bool needs_utf8(const struct delivery *delivery)
     return content_has_utf8_headers(delivery->fd, (off_t)delivery->request.data_offset);
 }
 
-bool envelope_prepare(const struct smtp_session *session, const struct delivery *delivery, struct envelope *envelope,
-                      struct error *error)
+bool envelope_prepare(const struct smtp_session *session, const struct delivery *delivery, struct envelope *envelope)
 {
     const struct ehlo_offer *offer = &session->offer;
     long long size = (long long)delivery->request.data_size;
@@ -36,14 +35,18 @@ bool envelope_prepare(const struct smtp_session *session, const struct delivery 
     *envelope = (struct envelope){.session = session, .delivery = delivery};
     if (offer->size_limit > 0 && size > offer->size_limit) {
         envelope->refused_dsn = "5.3.4";
-        return error_set(error, "message size %lld exceeds size limit %lld of server %s", size,
+        envelope->refused_reason =
+            arena_format(delivery->arena, "message size %lld exceeds size limit %lld of server %s", size,
                          (long long)offer->size_limit, session->peer);
+        return false;
     }
     if ((offer->features & EHLO_SMTPUTF8) != 0) {
         envelope->utf8 = (delivery->request.sendopts & SENDOPT_SMTPUTF8) != 0;
     } else if (needs_utf8(delivery)) {
         envelope->refused_dsn = "5.6.7";
-        return error_set(error, "SMTPUTF8 is required, but was not offered by host %s", session->peer);
+        envelope->refused_reason = arena_format(
+            delivery->arena, "SMTPUTF8 is required, but was not offered by host %s", session->peer);
+        return false;
     }
     envelope->eight_bit = eight_bit && (offer->features & EHLO_8BITMIME) != 0;
     envelope->downgrade =
@@ -58,28 +61,14 @@ static void append_path(const struct envelope *envelope, const char *address, st
 
     text_append_char(line, '<');
     start = line->length;
-    if (envelope->session->client->config->quote_rfc821_envelope) {
-        struct text quoted = {0};
-
-        address_quote(address, &quoted);
-        text_append_bytes(line, text_string(&quoted), quoted.length);
-        text_free(&quoted);
-    } else {
+    if (envelope->session->client->config->quote_rfc821_envelope)
+        address_append_quoted(address, line);
+    else
         text_append(line, address);
-    }
     for (size_t i = start; i < line->length; i++)
         if (line->data[i] == '\r' || line->data[i] == '\n')
             line->data[i] = '?';
     text_append_char(line, '>');
-}
-
-static void append_xtext(const char *plain, struct text *line)
-{
-    struct text encoded = {0};
-
-    xtext_encode(plain, &encoded);
-    text_append_bytes(line, text_string(&encoded), encoded.length);
-    text_free(&encoded);
 }
 
 void envelope_mail(const struct envelope *envelope, struct text *line)
@@ -89,8 +78,10 @@ void envelope_mail(const struct envelope *envelope, struct text *line)
 
     text_append(line, "MAIL FROM:");
     append_path(envelope, request->sender, line);
-    if ((features & EHLO_SIZE) != 0)
-        text_append_format(line, " SIZE=%lld", (long long)request->data_size);
+    if ((features & EHLO_SIZE) != 0) {
+        text_append(line, " SIZE=");
+        text_append_number(line, request->data_size);
+    }
     if (envelope->eight_bit)
         text_append(line, " BODY=8BITMIME");
     if (envelope->utf8)
@@ -105,7 +96,7 @@ void envelope_mail(const struct envelope *envelope, struct text *line)
         text_append(line, request->dsn_ret == DSN_RET_FULL ? " RET=FULL" : " RET=HDRS");
     if (*request->dsn_envid != '\0') {
         text_append(line, " ENVID=");
-        append_xtext(request->dsn_envid, line);
+        xtext_append(request->dsn_envid, line);
     }
 }
 
@@ -124,7 +115,8 @@ static void append_notify(int notify, struct text *line)
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((notify & names[i].flag) != 0) {
-            text_append_format(line, "%s%s", before, names[i].name);
+            text_append(line, before);
+            text_append(line, names[i].name);
             before = ",";
         }
 }
@@ -141,6 +133,6 @@ void envelope_rcpt(const struct envelope *envelope, const struct message_recipie
     if (original != NULL) { /* "rfc822;user@example": only what follows the type is xtext (RFC 3461 section 4.2) */
         text_append(line, " ORCPT=");
         text_append_bytes(line, recipient->dsn_orig_rcpt, (size_t)(original + 1 - recipient->dsn_orig_rcpt));
-        append_xtext(original + 1, line);
+        xtext_append(original + 1, line);
     }
 }

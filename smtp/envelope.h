@@ -15,12 +15,11 @@ struct envelope {
     bool eight_bit;          /* BODY=8BITMIME does */
     bool requiretls;         /* REQUIRETLS does */
     bool downgrade;          /* 8bit content is to be made 7bit */
-    const char *refused_dsn; /* when the server cannot take the message */
+    const char *refused_dsn, *refused_reason; /* when the server cannot take the message */
 };
 
-/* False: the server cannot take this message, error says why. */
-bool envelope_prepare(const struct smtp_session *session, const struct delivery *delivery, struct envelope *envelope,
-                      struct error *error);
+/* False: the server cannot take this message. */
+bool envelope_prepare(const struct smtp_session *session, const struct delivery *delivery, struct envelope *envelope);
 
 /* Each appends a command without its line end. */
 void envelope_mail(const struct envelope *envelope, struct text *line);

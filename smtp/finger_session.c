@@ -72,12 +72,9 @@ static bool ask(const struct talk *talk, const char *command)
 /* True: the answer is a positive one; else that has been said. */
 static bool accepted(const struct talk *talk, const char *what)
 {
-    struct text line = {0};
-
     if (talk->session->reply.code / 100 == 2)
         return true;
-    log_info(NULL, "%s: %s", what, smtp_reply_line(&talk->session->reply, &line));
-    text_free(&line);
+    log_info(NULL, "%s: %s", what, smtp_reply_line(&talk->session->reply, talk->session->arena));
     return false;
 }
 

@@ -1,15 +1,13 @@
 #include "smtp/reply.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "mail/delivery/dsn.h"
 
 static void set_dsn(struct smtp_reply *reply, const char *text)
 {
-    char fallback[DSN_SIZE];
+    const char fallback[] = {(char)('0' + reply->code / 100), '.', '0', '.', '0', '\0'};
 
-    snprintf(fallback, sizeof fallback, "%c.0.0", '0' + reply->code / 100);
     dsn_split(text, fallback, reply->dsn);
 }
 
@@ -58,30 +56,34 @@ void smtp_reply_clear(struct smtp_reply *reply)
 
 enum stream_status smtp_reply_read(struct stream *stream, struct smtp_reply *reply)
 {
-    struct text line = {0};
+    struct text *line = &reply->line;
     enum stream_status status = STREAM_TOO_LONG;
 
     smtp_reply_clear(reply);
     for (int lines = 0; lines < REPLY_LINES_LIMIT; lines++) {
-        status = stream_read_line(stream, &line, REPLY_LINE_LIMIT, NULL);
+        status = stream_read_line(stream, line, REPLY_LINE_LIMIT, NULL);
         if (status != STREAM_OK && status != STREAM_TOO_LONG)
             break;
-        if (smtp_reply_add_line(reply, text_string(&line), line.length)) {
+        if (smtp_reply_add_line(reply, text_string(line), line->length)) {
             status = STREAM_OK;
             break;
         }
         status = STREAM_TOO_LONG;
     }
-    text_free(&line);
     return status;
 }
 
-const char *smtp_reply_line(const struct smtp_reply *reply, struct text *out)
+void smtp_reply_free(struct smtp_reply *reply)
 {
-    text_clear(out);
-    text_append_bytes(out, text_string(&reply->text), reply->text.length);
-    for (size_t i = 0; i < out->length; i++)
-        if (out->data[i] == '\n')
-            out->data[i] = ' ';
-    return text_string(out);
+    text_free(&reply->text);
+    text_free(&reply->line);
+}
+
+const char *smtp_reply_line(const struct smtp_reply *reply, struct arena *arena)
+{
+    char *line = arena_copy_bytes(arena, text_string(&reply->text), reply->text.length);
+
+    for (char *end = line; (end = strchr(end, '\n')) != NULL;)
+        *end = ' ';
+    return line;
 }

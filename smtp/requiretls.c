@@ -58,15 +58,6 @@ static bool take_item(struct smtp_requiretls_policy *policy, const char *word, s
     return true;
 }
 
-/* Next hops are asked for in ASCII; what that takes has to be there before the root directory changes. */
-static void prepare_names(void)
-{
-    struct text ascii = {0};
-
-    net_name_to_ascii("b\u00fccher.example", &ascii);
-    text_free(&ascii);
-}
-
 struct smtp_requiretls_policy *smtp_requiretls_policy_new(const char *items, struct error *error)
 {
     struct smtp_requiretls_policy *policy = memory_new(sizeof *policy);
@@ -76,8 +67,6 @@ struct smtp_requiretls_policy *smtp_requiretls_policy_new(const char *items, str
     while (good && (word = table_names_next(&rest)) != NULL)
         good = take_item(policy, word, error);
     free(copy);
-    if (policy->count > 0)
-        prepare_names();
     if (good)
         return policy;
     smtp_requiretls_policy_free(policy);

@@ -79,14 +79,12 @@ void smtp_session_lost(struct smtp_session *session, const char *doing, struct a
 /* A server that says 5xx at once may mean all mail or just this moment: the next host is asked, and mail waits. */
 static bool refuse(struct smtp_session *session, bool soften, struct arena *arena, struct smtp_trouble *trouble)
 {
-    struct text line = {0};
+    const char *said = smtp_reply_line(&session->reply, arena);
 
-    smtp_reply_line(&session->reply, &line);
-    error_set(&trouble->reason, "host %s refused to talk to me: %s", session->peer, text_string(&line));
+    error_set(&trouble->reason, "host %s refused to talk to me: %s", session->peer, said);
     if (soften || session->reply.code < 400)
         session->reply.dsn[0] = '4';
-    smtp_session_set_trouble(session, session->reply.dsn, text_string(&line), arena, trouble);
-    text_free(&line);
+    smtp_session_set_trouble(session, session->reply.dsn, said, arena, trouble);
     return false;
 }
 
@@ -315,7 +313,8 @@ void smtp_session_close(struct smtp_session *session)
             smtp_session_receive(session, config->quit_timeout);
     }
     stream_free(session->stream);
-    text_free(&session->reply.text);
+    smtp_reply_free(&session->reply);
+    text_free(&session->command);
     arena_free(session->arena);
     free(session);
 }

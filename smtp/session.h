@@ -40,6 +40,7 @@ struct smtp_session {
     struct net_address address;
     struct ehlo_offer offer; /* nothing, when the server knows HELO only */
     struct smtp_reply reply; /* the last */
+    struct text command;     /* that is put together for a transaction: its memory serves the next one */
     enum session_security security;
     const struct sasl_binding *binding; /* ties logins to the TLS connection; NULL: nothing does */
     bool logged_in;

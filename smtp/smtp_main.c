@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 
 #include "mail/delivery/delivery.h"
+#include "mail/sasl/saslprep.h"
 #include "mail/service/service.h"
 #include "smtp/cache.h"
 #include "smtp/config.h"
@@ -11,6 +12,7 @@
 #include "smtp/tls_report.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
+#include "util/net/ascii_name.h"
 
 static void done(void *environment)
 {
@@ -23,12 +25,23 @@ struct process {
     struct smtp_client *client; /* NULL until the process is ready */
 };
 
+/* Logins, and policies of next hops (requiretls.h), may be beyond ASCII. Where libraries can be loaded when they are, most
+ * processes never need them. */
+static void load_libraries(const struct smtp_config *config)
+{
+    if (config->sasl_auth_enable && !saslprep_load())
+        log_warning(NULL, "ICU cannot be loaded: logins beyond ASCII will fail");
+    net_name_prepare();
+}
+
 /* Still privileged: private keys are read. */
 static bool client_start(struct service_environment *environment, bool lmtp, struct error *error)
 {
     struct process *process = memory_new(sizeof *process);
 
     environment->state = process;
+    if (environment->chrooted)
+        load_libraries(environment->parameters);
     process->tls = smtp_tls_new(environment->config, environment->parameters, lmtp, error);
     return process->tls != NULL;
 }

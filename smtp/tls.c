@@ -106,20 +106,15 @@ static bool not_offered(struct smtp_session *session, const struct smtp_tls_poli
 static bool refused(struct smtp_session *session, const struct smtp_tls_policy *policy, struct arena *arena,
                     struct smtp_trouble *trouble)
 {
-    struct text said = {0};
+    const char *said = smtp_reply_line(&session->reply, arena);
 
-    smtp_reply_line(&session->reply, &said);
-    smtp_tls_note(session, TLS_FAILURE_STARTTLS_NOT_SUPPORTED, text_string(&said));
-    if (policy->level < SMTP_TLS_ENCRYPT) {
-        text_free(&said);
+    smtp_tls_note(session, TLS_FAILURE_STARTTLS_NOT_SUPPORTED, said);
+    if (policy->level < SMTP_TLS_ENCRYPT)
         return true;
-    }
-    error_set(&trouble->reason, "TLS is required, but host %s refused to start TLS: %s", session->peer,
-              text_string(&said));
-    trouble->diagnostic = arena_copy(arena, text_string(&said));
+    error_set(&trouble->reason, "TLS is required, but host %s refused to start TLS: %s", session->peer, said);
+    trouble->diagnostic = said;
     trouble->remote_mta = arena_copy(arena, session->host);
     session->reply.dsn[0] = '4'; /* another host, or this one later, may be better at it */
-    text_free(&said);
     return fail(session, session->reply.dsn, arena, trouble);
 }
 

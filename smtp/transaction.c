@@ -22,23 +22,20 @@ struct transaction {
     struct delivery *delivery;
     const struct transaction_terms *terms;
     struct transaction_refusal *refusals;
-    struct smtp_trouble *trouble;
+    struct smtp_trouble *trouble; /* NULL: none */
     struct expected *expected; /* a ring is not needed: it is emptied before it would wrap */
     size_t expected_first, expected_end;
     size_t bytes_ahead;
     bool *taken;               /* by recipient: RCPT was accepted */
     size_t taken_count;
     bool had_reply, stale, mail_taken, data_taken;
-    struct text line;          /* the next command */
-    struct text said; /* a reply, in one line */
 };
 
 /* ---- what replies mean ---- */
 
 static const char *reply_text(struct transaction *transaction)
 {
-    return arena_copy(transaction->delivery->arena,
-                      smtp_reply_line(&transaction->session->reply, &transaction->said));
+    return smtp_reply_line(&transaction->session->reply, transaction->delivery->arena);
 }
 
 static struct delivery_result result_of(struct transaction *transaction, const char *dsn, const char *reason)
@@ -233,10 +230,17 @@ static duration reply_limit(const struct transaction *transaction, enum command 
 
 /* ---- commands out, replies in ---- */
 
+/* The text of it is long: most conversations have none. */
+static struct smtp_trouble *make_trouble(struct transaction *transaction)
+{
+    transaction->trouble = arena_alloc(transaction->delivery->arena, sizeof *transaction->trouble);
+    return transaction->trouble;
+}
+
 /* The server says that it is closing (RFC 5321 section 3.8): that is the answer to all that it did not answer. */
 static void take_farewell(struct transaction *transaction, const struct expected *expected)
 {
-    struct smtp_trouble *trouble = transaction->trouble;
+    struct smtp_trouble *trouble = make_trouble(transaction);
     struct delivery_result result = refusal(transaction, expected->command);
 
     transaction->session->dead = true;
@@ -256,7 +260,7 @@ static bool read_reply(struct transaction *transaction, const struct expected *e
     if (!smtp_session_receive(session, reply_limit(transaction, expected->command))) {
         transaction->stale = may_be_stale && stream_status(session->stream) != STREAM_TIMEOUT;
         smtp_session_lost(session, commands[expected->command].doing, transaction->delivery->arena,
-                          transaction->trouble);
+                          make_trouble(transaction));
         return false;
     }
     if (session->reply.code != 421) {
@@ -290,11 +294,11 @@ static void expect(struct transaction *transaction, enum command command, size_t
         (struct expected){.command = command, .recipient = recipient};
 }
 
-/* What line holds is a command. False as read_replies. */
+/* The session's command is complete. False as read_replies. */
 static bool say(struct transaction *transaction, enum command command, size_t recipient)
 {
     struct smtp_session *session = transaction->session;
-    struct text *line = &transaction->line;
+    struct text *line = &session->command;
 
     text_append(line, "\r\n");
     stream_write(session->stream, line->data, line->length);
@@ -308,39 +312,40 @@ static bool say(struct transaction *transaction, enum command command, size_t re
 
 static bool say_who_sent_it(struct transaction *transaction)
 {
-    const struct smtp_session *session = transaction->session;
+    struct smtp_session *session = transaction->session;
     const struct delivery_request *request = &transaction->delivery->request;
     int offered = session->offer.xforward;
 
     if (!session->client->config->send_xforward_command)
         return true;
-    return (!xforward_command(request, offered, XFORWARD_CLIENT, &transaction->line) ||
+    return (!xforward_command(request, offered, XFORWARD_CLIENT, &session->command) ||
             say(transaction, COMMAND_XFORWARD_CLIENT, 0)) &&
-           (!xforward_command(request, offered, XFORWARD_SESSION, &transaction->line) ||
+           (!xforward_command(request, offered, XFORWARD_SESSION, &session->command) ||
             say(transaction, COMMAND_XFORWARD_SESSION, 0));
 }
 
 static bool say_envelope(struct transaction *transaction, const struct envelope *envelope)
 {
     struct delivery *delivery = transaction->delivery;
+    struct text *command = &transaction->session->command;
     bool pipelining = (transaction->session->offer.features & EHLO_PIPELINING) != 0;
 
-    text_clear(&transaction->line);
+    text_clear(command);
     if (transaction->session->needs_reset) {
-        text_append(&transaction->line, "RSET");
+        text_append(command, "RSET");
         if (!say(transaction, COMMAND_RSET, 0))
             return false;
     }
     if (!say_who_sent_it(transaction))
         return false;
-    envelope_mail(envelope, &transaction->line);
+    envelope_mail(envelope, command);
     if (!say(transaction, COMMAND_MAIL, 0))
         return false;
     transaction->session->needs_reset = true;
     for (size_t i = 0; i < delivery->recipient_count; i++) {
         if (delivery->settled[i] || (!pipelining && !transaction->mail_taken))
             continue;
-        envelope_rcpt(envelope, &delivery->recipients[i], &transaction->line);
+        envelope_rcpt(envelope, &delivery->recipients[i], command);
         if (!say(transaction, COMMAND_RCPT, i))
             return false;
     }
@@ -353,7 +358,7 @@ static bool say_envelope(struct transaction *transaction, const struct envelope 
 static bool lose_content(struct transaction *transaction)
 {
     smtp_session_lost(transaction->session, "sending message body", transaction->delivery->arena,
-                      transaction->trouble);
+                      make_trouble(transaction));
     return false;
 }
 
@@ -361,11 +366,12 @@ static bool lose_content(struct transaction *transaction)
 static bool drop_damaged(struct transaction *transaction)
 {
     struct delivery_result result = result_of(transaction, "4.3.0", "mail queue file is damaged");
+    struct smtp_trouble *trouble = make_trouble(transaction);
 
     log_warning(&transaction->delivery->log, "queue file is damaged");
     transaction->session->dead = true;
-    error_set(&transaction->trouble->reason, "%s", result.reason);
-    transaction->trouble->dsn = result.dsn;
+    error_set(&trouble->reason, "%s", result.reason);
+    trouble->dsn = result.dsn;
     for (size_t i = 0; i < transaction->delivery->recipient_count; i++)
         if (transaction->taken[i])
             delivery_defer(transaction->delivery, i, &result);
@@ -425,7 +431,7 @@ static bool converse(struct transaction *transaction, const struct envelope *env
     if (!say_envelope(transaction, envelope))
         return false;
     if (!probe && (pipelining || transaction->taken_count > 0)) {
-        text_append(&transaction->line, "DATA");
+        text_append(&transaction->session->command, "DATA");
         if (!say(transaction, COMMAND_DATA, 0))
             return false;
     }
@@ -442,28 +448,27 @@ static bool converse(struct transaction *transaction, const struct envelope *env
 
 enum transaction_status smtp_transaction_run(struct smtp_session *session, struct delivery *delivery,
                                              const struct transaction_terms *terms,
-                                             struct transaction_refusal *refusals, struct smtp_trouble *trouble)
+                                             struct transaction_refusal *refusals,
+                                             const struct smtp_trouble **trouble)
 {
     struct transaction transaction = {
-        .session = session, .delivery = delivery, .terms = terms, .refusals = refusals, .trouble = trouble};
+        .session = session, .delivery = delivery, .terms = terms, .refusals = refusals};
     struct envelope envelope;
     struct delivery_result refused;
     enum transaction_status status;
 
-    *trouble = (struct smtp_trouble){0};
     transaction.taken = arena_alloc(delivery->arena, delivery->recipient_count * sizeof *transaction.taken);
     /* RSET, XFORWARD twice, MAIL, DATA and the end beside the recipients. */
     transaction.expected =
         arena_alloc(delivery->arena, (delivery->recipient_count + 6) * sizeof *transaction.expected);
-    if (envelope_prepare(session, delivery, &envelope, &trouble->reason)) {
+    if (envelope_prepare(session, delivery, &envelope)) {
         envelope.requiretls = terms->requiretls;
         status = converse(&transaction, &envelope) ? TRANSACTION_DONE : TRANSACTION_BROKEN;
     } else {
-        refused = result_of(&transaction, envelope.refused_dsn, trouble->reason.text);
+        refused = result_of(&transaction, envelope.refused_dsn, envelope.refused_reason);
         refuse_all(&transaction, &refused, false);
         status = TRANSACTION_DONE;
     }
-    text_free(&transaction.line);
-    text_free(&transaction.said);
+    *trouble = transaction.trouble;
     return transaction.stale ? TRANSACTION_STALE : status;
 }

@@ -26,9 +26,11 @@ struct transaction_terms {
 };
 
 /* Sends the message for all recipients of the delivery that are not settled. Those taken are settled as sent, those
- * refused for good as failed; temporary refusals go into refusals[recipient] (text in the delivery's arena). */
+ * refused for good as failed; temporary refusals go into refusals[recipient] (text in the delivery's arena). *trouble: why
+ * the conversation failed, in the same arena; NULL: it did not. */
 enum transaction_status smtp_transaction_run(struct smtp_session *session, struct delivery *delivery,
                                              const struct transaction_terms *terms,
-                                             struct transaction_refusal *refusals, struct smtp_trouble *trouble);
+                                             struct transaction_refusal *refusals,
+                                             const struct smtp_trouble **trouble);
 
 #endif

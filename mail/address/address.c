@@ -191,12 +191,11 @@ static bool is_dot_string(const char *local, size_t length)
     return !dot;
 }
 
-void address_quote(const char *internal, struct text *external)
+void address_append_quoted(const char *internal, struct text *external)
 {
     const char *domain = address_domain(internal);
     size_t local = domain != NULL ? (size_t)(domain - 1 - internal) : strlen(internal);
 
-    text_clear(external);
     if (is_dot_string(internal, local) || *internal == '\0') {
         text_append(external, internal);
         return;
@@ -209,6 +208,12 @@ void address_quote(const char *internal, struct text *external)
     }
     text_append_char(external, '"');
     text_append(external, internal + local);
+}
+
+void address_quote(const char *internal, struct text *external)
+{
+    text_clear(external);
+    address_append_quoted(internal, external);
 }
 
 void address_unquote(const char *external, struct text *internal)
@@ -225,14 +230,19 @@ void address_unquote(const char *external, struct text *internal)
 
 /* ---- xtext ---- */
 
-void xtext_encode(const char *plain, struct text *encoded)
+void xtext_append(const char *plain, struct text *encoded)
 {
-    text_clear(encoded);
     for (; *plain != '\0'; plain++)
         if (*plain > 32 && *plain < 127 && *plain != '+' && *plain != '=')
             text_append_char(encoded, *plain);
         else
             text_append_format(encoded, "+%02X", (unsigned char)*plain);
+}
+
+void xtext_encode(const char *plain, struct text *encoded)
+{
+    text_clear(encoded);
+    xtext_append(plain, encoded);
 }
 
 static int hex_digit(char c)

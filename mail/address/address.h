@@ -18,6 +18,7 @@ bool address_parse_path(const char *argument, bool strict, bool allow_utf8, stru
 
 /* Internal to external form: quotes the local part where RFC 5321 wants it. */
 void address_quote(const char *internal, struct text *external);
+void address_append_quoted(const char *internal, struct text *external); /* the same behind what is there already */
 /* External to internal: quotes and backslashes away; comments and blanks are not expected. */
 void address_unquote(const char *external, struct text *internal);
 
@@ -30,6 +31,7 @@ bool address_valid(const char *internal, bool allow_utf8);
 
 /* RFC 3461 section 4: xtext. decode is false for what is no xtext. */
 void xtext_encode(const char *plain, struct text *encoded);
+void xtext_append(const char *plain, struct text *encoded); /* the same behind what is there already */
 bool xtext_decode(const char *encoded, struct text *plain);
 /* As xtext, but UTF-8 passes (RFC 6533 utf-8-addr-unitext). */
 

@@ -134,6 +134,7 @@ struct delivery *delivery_begin(struct service_environment *environment, struct 
         arena_free(arena); /* nobody to answer to, or nothing that can be understood */
         return NULL;
     }
+    call_drop_frame(call);
     delivery->log.identity = delivery->request.queue_id;
     if (!fill_recipients(delivery))
         error_set(&error, "damaged delivery request");

@@ -1,6 +1,6 @@
 #include "mail/delivery/dsn.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "util/base/text.h"
 
@@ -28,11 +28,11 @@ size_t dsn_length(const char *text)
 const char *dsn_split(const char *text, const char *fallback, char dsn[DSN_SIZE])
 {
     size_t length = dsn_length(text);
+    bool fits = length > 0 && *text == *fallback;
+    size_t taken = fits ? length : strnlen(fallback, DSN_SIZE - 1);
 
-    if (length > 0 && *text == *fallback)
-        snprintf(dsn, DSN_SIZE, "%.*s", (int)length, text);
-    else
-        snprintf(dsn, DSN_SIZE, "%s", fallback);
+    memcpy(dsn, fits ? text : fallback, taken);
+    dsn[taken] = '\0';
     for (text += length; ascii_is_space(*text); text++)
         ;
     return text;

@@ -342,6 +342,8 @@ static void *table_open_users(const struct sasl_server_settings *settings, struc
     table->usual.has_scram = true;
     scram_verifier_make("", salt, sizeof salt, SCRAM_ITERATIONS, &table->usual.scram);
     task_semaphore_init(&table->checks, CHECKS_AT_ONCE);
+    if (!saslprep_load()) /* now, since the root directory may change */
+        log_warning(NULL, "ICU cannot be loaded: logins beyond ASCII will fail");
     if (!secret_get(settings->data_directory, "sasl_salt_secret", table->salt_secret, &trouble))
         log_warning(NULL, "%s: SCRAM may tell which users exist", trouble.text);
     return table;

@@ -391,6 +391,7 @@ static void prepare(struct server *server, struct config *config)
     server->environment.layout = queue_layout_new(mail);
     server->environment.parameters = parameters;
     server->environment.service_name = server->arguments.name;
+    server->environment.chrooted = server->arguments.chroot;
     server->environment.alone = server->arguments.alone;
     server->environment.session_limit =
         server->arguments.session_limit > 0 ? server->arguments.session_limit : LONG_MAX;

@@ -35,6 +35,7 @@ struct service_environment {
     const void *parameters;   /* the service's own config struct, filled */
     void *state;              /* the service's own, set by start or ready */
     int queue_fd;             /* queue_directory, open: every path in the queue may start here */
+    bool chrooted;            /* or will be, after start: no other library can be loaded then */
     bool alone;               /* there is no master; whoever started it has the rights, and the one session */
 };
 

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input input = fuzz_input(data, size);
     struct smtp_reply reply = {0};
     struct ehlo_offer offer;
-    struct text line = {0};
+    struct arena *arena = arena_new();
 
     while (input.length > 0) {
         const char *end = memchr(input.bytes, '\n', input.length);
@@ -24,12 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             assert(reply.text.length <= REPLY_TEXT_LIMIT + 1);
             ehlo_parse(text_string(&reply.text), 0, &offer);
             assert(offer.size_limit >= 0);
-            assert(strpbrk(smtp_reply_line(&reply, &line), "\r\n") == NULL);
+            assert(strpbrk(smtp_reply_line(&reply, arena), "\r\n") == NULL);
             smtp_reply_clear(&reply);
         }
         free(text);
     }
-    text_free(&reply.text);
-    text_free(&line);
+    smtp_reply_free(&reply);
+    arena_free(arena);
     return 0;
 }

@@ -31,7 +31,7 @@ def test_control(package):
     assert re.fullmatch(r"3\.11\+postern[\d.]+", field(package, "Version"))
     for name in ("Provides", "Conflicts", "Replaces"):
         assert field(package, name) == "mail-transport-agent"
-    for library in ("libc6", "libevent-2.1-7", "liblmdb0", "libpcre2-8-0", "libc-ares2", "passwd"):
+    for library in ("libc6", "libevent-2.1-7", "liblmdb0", "libpcre2-8-0", "libc-ares2", "libicu72", "libidn2-0", "passwd"):
         assert library in field(package, "Depends")
 
 

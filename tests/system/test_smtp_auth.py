@@ -84,6 +84,16 @@ def test_mechanisms(make_agent, offered, settings, used):
     assert [line.split(":")[0] for line in server.lines if line[0] in "MR"] == ["MAIL FROM", "RCPT TO"]
 
 
+@pytest.mark.parametrize("arguments", [[], ["-c"]])
+def test_a_name_beyond_ascii(make_agent, arguments):
+    """RFC 4013: the one form of it, even where the root directory has no libraries."""
+    login = Login()
+    server = Scripted(ehlo=offer("SCRAM-SHA-256"), auth=login)
+    agent = make_agent({"smtp_sasl_password_maps": "inline:{127.0.0.1=\u2168x:secret}"}, arguments=arguments)
+    agent.deliver(nexthop=server.nexthop)
+    assert login.tried[0][1].startswith("n,,n=IXx,r=")
+
+
 def test_old_servers_offer(make_agent):
     login = Login()
     server = Scripted(ehlo="250-x\r\n250-AUTH=PLAIN\r\n250 AUTH GSSAPI", auth=login)

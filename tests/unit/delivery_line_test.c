@@ -34,6 +34,8 @@ static void test_delays(void **state)
     assert_delay("0.0012", 1234, 6);
     assert_delay("0.000012", 12, 6);
     assert_delay("2", 1500000, 0);
+    assert_delay("0.05", 50100, 6);
+    assert_delay("10", 10040000, 6);
 }
 
 /* A sink gets no context: what was logged last is kept here. */

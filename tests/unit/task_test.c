@@ -186,12 +186,15 @@ static void read_lines(void *argument)
     bool carriage_return;
 
     assert_int_equal(write(pair[1], "one\r\ntwo\n123456789\r\nabcdefghijKLM\r\nrest", 39), 39);
+    stream_rest(stream);
     assert_int_equal(stream_read_line(stream, &line, 9, &carriage_return), STREAM_OK);
     assert_string_equal(line.data, "one");
     assert_true(carriage_return);
+    stream_rest(stream);
     assert_int_equal(stream_read_line(stream, &line, 9, &carriage_return), STREAM_OK);
     assert_string_equal(line.data, "two");
     assert_false(carriage_return);
+    stream_rest(stream);
     assert_int_equal(stream_read_line(stream, &line, 9, &carriage_return), STREAM_OK);
     assert_string_equal(line.data, "123456789");
     assert_int_equal(stream_read_line(stream, &line, 9, &carriage_return), STREAM_TOO_LONG);

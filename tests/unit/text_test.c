@@ -1,4 +1,4 @@
-/* The questions that are asked of plain strings. */
+/* The questions that are asked of plain strings, and numbers in text. */
 #include "util/base/text.h"
 
 #include <setjmp.h>
@@ -81,6 +81,28 @@ static void test_printable(void **state)
     expect_printable("\xc3\xa9 \xc3", true, "?? ?");
 }
 
+static void assert_number(int64_t number, const char *expected)
+{
+    struct text text = {0};
+
+    text_append(&text, "n=");
+    text_append_number(&text, number);
+    assert_string_equal(text_string(&text) + 2, expected);
+    text_free(&text);
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    assert_number(0, "0");
+    assert_number(7, "7");
+    assert_number(10, "10");
+    assert_number(-1, "-1");
+    assert_number(1234567890, "1234567890");
+    assert_number(INT64_MAX, "9223372036854775807");
+    assert_number(INT64_MIN, "-9223372036854775808");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +110,7 @@ int main(void)
         cmocka_unit_test(test_high_bytes),
         cmocka_unit_test(test_valid_utf8),
         cmocka_unit_test(test_printable),
+        cmocka_unit_test(test_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,20 @@ void text_grow(struct text *text, size_t extra)
     text->data[text->length] = '\0';
 }
 
+void text_append_number(struct text *text, int64_t number)
+{
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    char digits[20], *first = digits + sizeof digits;
+
+    do {
+        *--first = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0)
+        *--first = '-';
+    text_append_bytes(text, first, (size_t)(digits + sizeof digits - first));
+}
+
 void text_append_format_list(struct text *text, const char *format, va_list arguments)
 {
     size_t room;

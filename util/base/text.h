@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct text {
@@ -20,6 +21,7 @@ void text_free(struct text *text);
 void text_wipe(struct text *text);  /* as text_free, for secrets: no trace of them is left in the memory */
 void text_truncate(struct text *text, size_t length);
 void text_grow(struct text *text, size_t extra); /* text_reserve, where there is no room yet */
+void text_append_number(struct text *text, int64_t number); /* in decimal */
 void text_append_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_append_format_list(struct text *text, const char *format, va_list arguments);
 char *text_take(struct text *text); /* the caller frees; the text is empty afterwards */

@@ -1,35 +1,33 @@
 #include "util/net/ascii_name.h"
 
-#include <dlfcn.h>
 #include <idn2.h>
-#include <string.h>
 
-/* The library's functions. It stays loaded: a second dlopen costs next to nothing. */
-struct library {
+#include "util/base/library.h"
+
+struct functions {
     __typeof__(&idn2_to_ascii_8z) convert;
     __typeof__(&idn2_free) free;
 };
 
-/* ISO C knows no way from an object pointer to a function pointer; POSIX says that this one works. */
-static bool find(void *library, const char *name, void *function, size_t size)
+static bool load(struct functions *functions)
 {
-    void *symbol = dlsym(library, name);
+    void *library = library_open("libidn2.so.0");
 
-    memcpy(function, &symbol, size);
-    return symbol != NULL;
+    return library != NULL &&
+           library_find(library, "idn2_to_ascii_8z", &functions->convert, sizeof functions->convert) &&
+           library_find(library, "idn2_free", &functions->free, sizeof functions->free);
 }
 
-static bool load(struct library *functions)
+void net_name_prepare(void)
 {
-    void *library = dlopen("libidn2.so.0", RTLD_NOW | RTLD_NODELETE);
+    struct functions functions;
 
-    return library != NULL && find(library, "idn2_to_ascii_8z", &functions->convert, sizeof functions->convert) &&
-           find(library, "idn2_free", &functions->free, sizeof functions->free);
+    load(&functions);
 }
 
 bool net_name_to_ascii(const char *name, struct text *out)
 {
-    struct library functions;
+    struct functions functions;
     char *ascii = NULL;
 
     if (!string_has_high_bytes(name)) {

@@ -52,10 +52,15 @@ bool call_send_last(struct call *call, uint16_t message, const void *body, size_
     return sent;
 }
 
-enum call_status call_receive(struct call *call, struct frame *frame, struct deadline deadline)
+void call_drop_frame(struct call *call)
 {
     free(call->current);
     call->current = NULL;
+}
+
+enum call_status call_receive(struct call *call, struct frame *frame, struct deadline deadline)
+{
+    call_drop_frame(call);
     while (list_empty(&call->frames)) {
         if (call->peer_ended || call->channel->broken)
             return CALL_ENDED;

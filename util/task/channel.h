@@ -76,6 +76,8 @@ bool call_send_later(struct call *call, uint16_t message, const void *body, size
 bool call_send_last(struct call *call, uint16_t message, const void *body, size_t length);
 enum call_status { CALL_OK, CALL_ENDED, CALL_TIMEOUT, CALL_CANCELLED };
 enum call_status call_receive(struct call *call, struct frame *frame, struct deadline deadline);
+/* The body of the last frame is not needed any more: a call that goes on for long need not keep it. */
+void call_drop_frame(struct call *call);
 /* Whether the process that called has gone, even when not all that it sent has been read yet. */
 bool call_abandoned(const struct call *call);
 void call_close(struct call *call); /* tells the peer that no more will come, unless it knows; frees the call */

@@ -184,6 +184,11 @@ static void buffer_release(struct buffer *buffer)
         buffer_discard(buffer);
 }
 
+void stream_rest(struct stream *stream)
+{
+    buffer_release(&stream->in);
+}
+
 static ssize_t read_some(struct stream *stream, void *bytes, size_t length, bool *crosswise)
 {
     *crosswise = false;

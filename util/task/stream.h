@@ -47,6 +47,8 @@ int stream_connect_unix(const char *path, struct deadline deadline);
 /* What is buffered, without waiting: pointer and count of the bytes at hand. */
 const char *stream_buffered(const struct stream *stream, size_t *length);
 void stream_consume(struct stream *stream, size_t length);
+/* Nobody will read for some time: an empty buffer is given back, as it is while a task waits. */
+void stream_rest(struct stream *stream);
 /* Waits until at least one more byte is buffered than now. STREAM_TOO_LONG: limit bytes are there already. */
 enum stream_status stream_fill(struct stream *stream, size_t limit);
 /* Is there input that was not consumed yet, buffered or in the kernel? Does not wait. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { HELD_LIMIT = 64 * 1024 }; /* nobody ends lines with so many */
+
 void content_decoder_init(struct content_decoder *decoder, enum bare_newline mode, bool dots)
 {
     *decoder = (struct content_decoder){.mode = mode, .dots = dots, .after_crlf = true, .at_start = true};
@@ -65,6 +67,8 @@ static void take_byte(struct content_decoder *decoder, char byte, struct text *o
     if (byte == '\n') {
         end_line(decoder, out);
     } else if (byte == '\r') {
+        if (decoder->held == HELD_LIMIT)
+            go_on(decoder, out);
         decoder->held++;
         decoder->at_start = false;
     } else if (byte == '.' && decoder->dots && decoder->at_start) {

@@ -162,15 +162,16 @@ static void finish_message(struct smtp_session *session, const struct content_de
 
 /* ---- reading ---- */
 
-/* Passes on decoded text, as long as the message is not too large. */
-static void pass_content(struct smtp_session *session, struct text *decoded)
+/* Passes on what was appended to the submission's buffer, as long as the message is not too large. */
+static void pass_content(struct smtp_session *session, struct text *buffer, size_t length_before)
 {
     struct transaction *transaction = session->transaction;
 
-    transaction->size += (int64_t)decoded->length;
-    if (!too_large(session) && decoded->length > 0)
-        submission_content(transaction->submission, decoded->data, decoded->length);
-    text_clear(decoded);
+    transaction->size += (int64_t)(buffer->length - length_before);
+    if (too_large(session))
+        text_truncate(buffer, length_before);
+    else
+        submission_extended(transaction->submission);
 }
 
 /* With smtpd_per_request_deadline the content has smtpd_timeout as a whole, and each smtpd_min_data_rate bytes earn
@@ -189,12 +190,12 @@ static void extend_deadline(struct smtp_session *session, struct deadline *deadl
 static bool read_content(struct smtp_session *session, struct content_decoder *decoder, long long limit)
 {
     struct deadline deadline = deadline_in(session->smtpd->config->smtpd_timeout);
-    struct text decoded = {0};
     bool good = true;
 
     extend_deadline(session, &deadline, 0);
     while (good && !decoder->ended && limit != 0) {
-        size_t length;
+        size_t length, length_before;
+        struct text *buffer;
         const char *bytes = stream_buffered(session->stream, &length);
 
         if (length == 0) {
@@ -203,15 +204,16 @@ static bool read_content(struct smtp_session *session, struct content_decoder *d
         }
         if (limit >= 0 && (long long)length > limit)
             length = (size_t)limit;
-        length = content_decode(decoder, bytes, length, &decoded);
+        buffer = submission_text(session->transaction->submission);
+        length_before = buffer->length;
+        length = content_decode(decoder, bytes, length, buffer);
         stream_consume(session->stream, length);
         if (limit > 0)
             limit -= (long long)length;
         extend_deadline(session, &deadline, length);
-        pass_content(session, &decoded);
+        pass_content(session, buffer, length_before);
     }
     stream_set_deadline(session->stream, deadline_never());
-    text_free(&decoded);
     return good;
 }
 
@@ -294,7 +296,8 @@ static void take_chunk(struct smtp_session *session, long long size, bool last)
 {
     struct transaction *transaction = session->transaction;
     struct content_decoder *decoder = transaction->decoder;
-    struct text tail = {0};
+    struct text *buffer;
+    size_t length_before;
 
     if (!read_content(session, decoder, size))
         return;
@@ -303,9 +306,10 @@ static void take_chunk(struct smtp_session *session, long long size, bool last)
         smtpd_reply(session, "250 2.0.0 Ok: %lld bytes", size);
         return;
     }
-    content_decoder_finish(decoder, &tail);
-    pass_content(session, &tail);
-    text_free(&tail);
+    buffer = submission_text(transaction->submission);
+    length_before = buffer->length;
+    content_decoder_finish(decoder, buffer);
+    pass_content(session, buffer, length_before);
     finish_message(session, decoder, transaction->announced + size);
 }
 

@@ -24,7 +24,7 @@ struct submission {
     struct channel *channel; /* to itself; else NULL */
     struct call *call;       /* NULL: nothing has been sent */
     struct text frames;      /* of the envelope, while nothing has been sent: a struct head and a body each */
-    struct text content;     /* not sent yet */
+    struct text content;     /* not handed on yet */
     char queue_id[QUEUE_ID_SIZE];
     struct ticket ticket; /* that it has, and nobody was told of */
     bool broken;
@@ -208,27 +208,42 @@ void submission_route(struct submission *submission, const char *filter, const c
 
 static void send_content(struct submission *submission)
 {
-    if (submission->content.length == 0)
-        return;
-    submission->broken = submission->broken || !call_send(submission->call, IPC_CLEANUP_CONTENT,
-                                                          submission->content.data, submission->content.length);
+    const struct text *content = &submission->content;
+
+    for (size_t at = 0; at < content->length && !submission->broken; at += CONTENT_FRAME) {
+        size_t left = content->length - at;
+
+        submission->broken = !call_send(submission->call, IPC_CLEANUP_CONTENT, content->data + at,
+                                        left < CONTENT_FRAME ? left : CONTENT_FRAME);
+    }
     text_clear(&submission->content);
 }
 
-bool submission_content(struct submission *submission, const char *bytes, size_t length)
+struct text *submission_text(struct submission *submission)
 {
+    return &submission->content;
+}
+
+bool submission_extended(struct submission *submission)
+{
+    struct text *content = &submission->content;
+
     if (submission->drop != NULL) {
-        drop_content(submission->drop, bytes, length);
-        return true;
-    }
-    if (submission->broken)
-        return false;
-    text_append_bytes(&submission->content, bytes, length);
-    if (submission->content.length >= CONTENT_FRAME) {
+        drop_content(submission->drop, text_string(content), content->length);
+        text_clear(content);
+    } else if (submission->broken) {
+        text_clear(content);
+    } else if (content->length >= CONTENT_FRAME) {
         start_late(submission, start_alone);
         send_content(submission);
     }
     return !submission->broken;
+}
+
+bool submission_content(struct submission *submission, const char *bytes, size_t length)
+{
+    text_append_bytes(&submission->content, bytes, length);
+    return submission_extended(submission);
 }
 
 /* ---- the end ---- */
@@ -241,6 +256,12 @@ static void free_submission(struct submission *submission)
         channel_pool_return(submission->pool->channels, submission->channel);
     tickets_put(&submission->pool->tickets, submission->ticket);
     text_free(&submission->frames);
+    text_free(&submission->content);
+    free(submission);
+}
+
+static void free_drop(struct submission *submission)
+{
     text_free(&submission->content);
     free(submission);
 }
@@ -261,7 +282,7 @@ void submission_end(struct submission *submission, int64_t flags, const char *re
 
     if (submission->drop != NULL) {
         drop_end(submission->drop, arena, status);
-        free(submission);
+        free_drop(submission);
         return;
     }
     if (!end_message(submission, &end, arena, status))
@@ -277,5 +298,5 @@ void submission_abandon(struct submission *submission)
         return;
     }
     drop_abandon(submission->drop);
-    free(submission);
+    free_drop(submission);
 }

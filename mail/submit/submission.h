@@ -29,6 +29,10 @@ void submission_recipient(struct submission *submission, const struct cleanup_re
 void submission_route(struct submission *submission, const char *filter, const char *redirect);
 /* Text with LF line ends, collected into frames. False: cleanup is gone (the rest may be dropped). */
 bool submission_content(struct submission *submission, const char *bytes, size_t length);
+/* The same for content that is made in place: append to the text (or take away of that again), without any wait, then say
+ * so. */
+struct text *submission_text(struct submission *submission);
+bool submission_extended(struct submission *submission);
 
 /* Ends the message and waits until it is durable. Text of the status belongs to the arena. Frees the submission. */
 void submission_end(struct submission *submission, int64_t flags, const char *reason, struct arena *arena,

@@ -81,3 +81,19 @@ def test_client_sends_no_second_end(make_instance, make_sink, end):
     assert b"smuggled@x.example" in message.data
     plain = message.data.replace(b"\r\n", b"")
     assert b"\r" not in plain and b"\n" not in plain
+
+
+@pytest.mark.parametrize("forbid", ["normalize", "no"])
+def test_megabytes_that_were_held_back_come_at_once(make_instance, make_sink, forbid):
+    """CRs may be the beginning of a line's end; when it turns out that they are not, all of them are content."""
+    sink = make_sink()
+    mta = make_instance({"relayhost": sink.nexthop, "smtpd_forbid_bare_newline": forbid})
+    mta.start()
+    with mta.smtp(timeout=120) as client:
+        client.ehlo()
+        client.envelope("a@x.example", ["b@y.example"])
+        client.command("DATA", 354)
+        client.send_raw(b"Subject: x\r\n\r\n" + b"\r" * 6000000 + b"end\r\n.\r\n")
+        client.expect(250)
+        client.command("NOOP", 250)
+    assert len(sink.wait_for(1)[0].data) > 6000000

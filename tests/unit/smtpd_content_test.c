@@ -139,6 +139,28 @@ static void all_cuts_agree(void **unused)
     }
 }
 
+/* They may be the beginning of a line's end, but are not kept back for ever. */
+static void many_carriage_returns(void **unused)
+{
+    enum { COUNT = 1000000 };
+    struct content_decoder decoder;
+    struct text bytes = {0}, out = {0};
+
+    (void)unused;
+    for (size_t i = 0; i < COUNT; i++)
+        text_append_char(&bytes, '\r');
+    content_decoder_init(&decoder, BARE_NEWLINE_NORMALIZE, true);
+    assert_int_equal(content_decode(&decoder, bytes.data, COUNT, &out), COUNT);
+    assert_true(out.length > COUNT - 100000);
+    assert_int_equal(content_decode(&decoder, "\n.\r\n", 4, &out), 4);
+    assert_true(decoder.ended);
+    assert_int_equal(out.length, COUNT);
+    assert_memory_equal(out.data, bytes.data, COUNT - 1);
+    assert_int_equal(out.data[COUNT - 1], '\n');
+    text_free(&bytes);
+    text_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +168,7 @@ int main(void)
         cmocka_unit_test(lenient_mode_takes_any_end),
         cmocka_unit_test(chunks_have_no_dots),
         cmocka_unit_test(all_cuts_agree),
+        cmocka_unit_test(many_carriage_returns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,6 @@
 /* anvil - counts what SMTP clients do, so that no one of them takes all. */
+#include <stdlib.h>
+
 #include "anvil/counts.h"
 #include "mail/service/service.h"
 #include "util/base/memory.h"
@@ -63,9 +65,13 @@ static bool anvil_ready(struct service_environment *environment, struct error *e
     return true;
 }
 
+/* Old sessions may last for hours: waiting for their end would keep the next anvil, and with it all new sessions, waiting too.
+ * It begins to count anew. */
 static void anvil_drain(struct service_environment *environment)
 {
     anvil_counts_report(((struct anvil *)environment->state)->counts);
+    log_flush();
+    exit(0);
 }
 
 static struct anvil_client *take_client(struct anvil *anvil, const char *ident)

@@ -64,6 +64,20 @@ def try_greeting(mta):
 
 
 @peer
+def test_reload_beside_an_old_session(limited):
+    """The old session goes on for as long as it likes; new ones are greeted at once, and counted."""
+    mta = limited(connection_count_limit=1)
+    with mta.smtp() as old:
+        old.ehlo()
+        mta.reload()
+        for _ in range(3):  # whoever was there before the reload has gone by then
+            with wait_until(lambda: try_greeting(mta), 5, "a greeting") as new:
+                new.ehlo()
+                assert refused(mta).startswith("421 ")
+        old.command("NOOP", 250)
+
+
+@peer
 def test_connections_in_a_while(limited):
     mta = limited(connection_rate_limit=3)
     for _ in range(3):

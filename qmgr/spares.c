@@ -95,8 +95,8 @@ struct spares *spares_new(struct manager *manager)
 
 static bool fit(const struct spares *spares, const struct message *message)
 {
-    return spares->incoming_fd >= 0 && spares->active_fd >= 0 && spares->retired_count + spares->ready_count < KEPT && message->inode != 0 &&
-           message->file_size <= SPARE_SIZE_LIMIT;
+    return spares->incoming_fd >= 0 && spares->active_fd >= 0 && spares->retired_count + spares->ready_count < KEPT &&
+           message->inode != 0 && message->file_size <= SPARE_SIZE_LIMIT;
 }
 
 bool spares_keep(struct spares *spares, const struct message *message)

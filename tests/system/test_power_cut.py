@@ -137,7 +137,8 @@ def test_power_cut(make_instance, make_sink, kind, cut):
         wait_until(lambda: acknowledged <= set(arrived()), timeout=60, interval=0.3,
                    what=lambda: f"{len(acknowledged - set(arrived()))} of {len(acknowledged)} lost")
         assert not [m.recipients for m in sink.messages if mixed(m)]
-        print(f"{len(acknowledged)} acknowledged, 0 lost, {len(arrived()) - len(set(arrived()))} twice")
+        names = arrived()
+        print(f"{len(acknowledged)} acknowledged, 0 lost, {len(names) - len(set(names))} twice")
         mta.stop()
     finally:
         kill_everything(mta)

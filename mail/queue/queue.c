@@ -108,16 +108,20 @@ int queue_rename(const char *from, const char *to)
     return errno == ENOENT && access(from, F_OK) == 0 && make_directories(to) == 0 ? rename(from, to) : -1;
 }
 
+/* Opens what is at, or above, a path whose directories may be missing. */
+static int open_in_place(const char *name, int flags, const char *path)
+{
+    int fd = open(name, flags | O_CLOEXEC, QUEUE_MODE_WRITING);
+
+    return fd < 0 && errno == ENOENT && make_directories(path) == 0 ? open(name, flags | O_CLOEXEC, QUEUE_MODE_WRITING) : fd;
+}
+
 int queue_directory_open(const char *path)
 {
     char directory[QUEUE_PATH_SIZE];
-    int fd;
 
     snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 && errno == ENOENT && make_directories(path) == 0
-               ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-               : fd;
+    return open_in_place(directory, O_RDONLY | O_DIRECTORY, path);
 }
 
 /* Opens a file under a name that no ID can have. */
@@ -168,16 +172,13 @@ int queue_file_create_named(const struct queue_layout *layout, const char *queue
     static const char *const queues[] = {QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, NULL};
     char path[QUEUE_PATH_SIZE];
     struct stat found;
-    int fd;
 
-    errno = EEXIST;
-    if (queue_find(layout, id, queues, &found) != NULL)
+    if (queue_find(layout, id, queues, &found) != NULL) {
+        errno = EEXIST;
         return -1;
+    }
     queue_path(layout, queue, id, path);
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, QUEUE_MODE_WRITING);
-    return fd < 0 && errno == ENOENT && make_directories(path) == 0
-               ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, QUEUE_MODE_WRITING)
-               : fd;
+    return open_in_place(path, O_RDWR | O_CREAT | O_EXCL, path);
 }
 
 int queue_file_open(const struct queue_layout *layout, const char *queue, const char *id, int flags)

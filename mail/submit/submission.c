@@ -80,38 +80,28 @@ static void send_or_keep(struct submission *submission, const struct ipc_message
 
 /* ---- where the message goes ---- */
 
-/* A channel of its own: what streams would hold up others. */
-static bool start_alone(struct submission *submission, struct error *error)
+/* What streams has a channel to itself: it would hold up others. What is at hand as a whole shares one with them, and goes to
+ * cleanup together with theirs. */
+static bool start(struct submission *submission, bool alone, struct error *error)
 {
     struct deadline deadline = deadline_in(submission->mail->ipc_timeout);
-
-    submission->channel = channel_pool_lease(submission->pool->channels, deadline, error);
-    if (submission->channel == NULL)
-        return false;
-    submission->call = call_open(submission->channel);
-    send_kept_frames(submission);
-    return true;
-}
-
-/* What is at hand as a whole shares a channel with others, and goes to cleanup together with theirs. */
-static bool start_among_others(struct submission *submission, struct error *error)
-{
-    struct channel *channel =
-        channel_pool_shared(submission->pool->channels, deadline_in(submission->mail->ipc_timeout), error);
+    struct channel *channel = (alone ? channel_pool_lease : channel_pool_shared)(submission->pool->channels, deadline, error);
 
     if (channel == NULL)
         return false;
+    if (alone)
+        submission->channel = channel;
     submission->call = call_open(channel);
     send_kept_frames(submission);
     return true;
 }
 
 /* Later than at the start there is nobody to tell why. */
-static void start_late(struct submission *submission, bool (*start)(struct submission *, struct error *))
+static void start_late(struct submission *submission, bool alone)
 {
     struct error error;
 
-    if (submission->call != NULL || start(submission, &error))
+    if (submission->call != NULL || start(submission, alone, &error))
         return;
     submission->broken = true;
     log_warning(NULL, "%s: %s", submission->queue_id, error.text);
@@ -147,7 +137,7 @@ static void use_ticket(struct submission *submission, const struct cleanup_open 
 
 static bool ask_for_file(struct submission *submission, const struct cleanup_open *open, struct error *error)
 {
-    if (!start_alone(submission, error))
+    if (!start(submission, true, error))
         return false;
     ipc_send(submission->call, &ipc_cleanup_open, open);
     return receive_queue_id(submission, error);
@@ -234,7 +224,7 @@ bool submission_extended(struct submission *submission)
     } else if (submission->broken) {
         text_clear(content);
     } else if (content->length >= CONTENT_FRAME) {
-        start_late(submission, start_alone);
+        start_late(submission, true);
         send_content(submission);
     }
     return !submission->broken;
@@ -269,7 +259,7 @@ static void free_drop(struct submission *submission)
 static bool end_message(struct submission *submission, const struct cleanup_end *end, struct arena *arena,
                         struct cleanup_status *status)
 {
-    start_late(submission, start_among_others);
+    start_late(submission, false);
     send_content(submission);
     return !submission->broken && ipc_send_last(submission->call, &ipc_cleanup_end, end) &&
            ipc_receive(submission->call, &ipc_cleanup_status, status, arena, deadline_in(submission->mail->ipc_timeout));

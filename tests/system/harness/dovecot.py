@@ -66,6 +66,7 @@ class Dovecot:
             (self.directory / name).mkdir()
         os.chown(self.directory / "mail", owner.pw_uid, owner.pw_gid)
         (self.directory / "users").write_text("".join(f"{name}:{{PLAIN}}{word}::::::\n" for name, word in users.items()))
+        self.pid_file = self.directory / "run/master.pid"
         self.config = self.directory / "dovecot.conf"
         self.config.write_text(CONFIG.format(
             directory=directory, protocols="lmtp" if lmtp else "", mechanisms=mechanisms, uid=owner.pw_uid,
@@ -75,10 +76,11 @@ class Dovecot:
     def start(self):
         subprocess.run(["dovecot", "-c", self.config], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
-        wait_until(lambda: self.auth.exists(), 10)
+        # of the one before, the socket may be left, and not the file with the number
+        wait_until(lambda: self.auth.exists() and self.pid_file.exists() and self.pid_file.read_text(), 10)
 
     def stop(self):
-        pid = int((self.directory / "run/master.pid").read_text())
+        pid = int(self.pid_file.read_text())
         subprocess.run(["doveadm", "-c", self.config, "stop"], check=True, capture_output=True)
         wait_until(lambda: not Path(f"/proc/{pid}").exists(), 20)
 

@@ -4,6 +4,7 @@
     reply = agent.deliver(nexthop="[127.0.0.1]:2525", recipients=["a@b.example"], content="Subject: x\\n\\nhello\\n")
     reply["deferred"], reply["status"]; agent.log; agent.records[0]["reason"]; agent.done(reply) -> addresses done
 """
+import fcntl
 import itertools
 import os
 import pwd
@@ -163,7 +164,7 @@ class Agent:
             subprocess.run(["chown", "-R", "postfix", str(self.spool)], check=True)
 
         def place():
-            high = [os.dup2(fd, 100 + i) for i, fd in enumerate(fds)]
+            high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in fds]  # whatever has the low numbers
             for i, fd in enumerate(high):
                 os.dup2(fd, 3 + i)
 
@@ -186,7 +187,10 @@ class Agent:
 
     def _connect(self):
         self.channel = socket.socket(socket.AF_UNIX)
-        self.channel.connect(str(self.socket_path))
+        try:
+            self.channel.connect(str(self.socket_path))
+        except ConnectionRefusedError as refused:
+            raise AssertionError(f"the agent has gone, status {self.process.poll()}: {self.error_text()}") from refused
         self.stream = self.channel.makefile("rb")
         self.channel.sendall(b"postern delivery 1\n")
         assert self.stream.readline() == b"postern delivery 1\n"

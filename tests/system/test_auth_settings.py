@@ -1,5 +1,4 @@
 """What main.cf makes of logins: smtpd_sasl_* and the restrictions that look at who has logged in."""
-import os
 import re
 
 import pytest

@@ -10,7 +10,6 @@ import pytest
 from harness.instance import MTA
 from harness.login_server import b64, plain
 from harness.scram import ScramClient
-from harness.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(MTA == "postfix", reason="ours alone")
 

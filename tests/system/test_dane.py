@@ -2,13 +2,12 @@
 
 Names below .signed are signed, those below .plain are not; the name server is the test's own.
 """
-import ssl
 
 import pytest
 
 from harness.certificates import make_certificate, make_expired, tlsa_data
-from harness.dane import (OTHER, SERVER, WRONG, authority, certificate, dns, make_server, name_server,  # noqa: F401
-                          publish, server_context)
+from harness.dane import (NOT_VERIFIED, OTHER, SERVER, WRONG, authority, certificate, deferred, deliver, dns,  # noqa: F401
+                          make_sender, make_server, name_server, publish, send, server_context)
 from harness.smtp_sink import SmtpSink
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("network")]
@@ -23,46 +22,10 @@ def clear_server(network):
     server.close()
 
 
-@pytest.fixture
-def make_sender(make_instance):
-    def make(**settings):
-        mta = make_instance({"smtp_tls_security_level": "dane", "smtp_dns_support_level": "dnssec",
-                             "smtp_tls_loglevel": "1", "smtp_address_preference": "ipv4"} | settings)
-        mta.start()
-        return mta
-    return make
-
-
-def send(mta, *recipients):
-    with mta.smtp() as client:
-        client.ehlo()
-        for recipient in recipients:
-            client.transaction("a@x.example", [recipient], "Subject: x\r\n\r\nhello\r\n")
-
-
-@pytest.fixture
-def deliver(make_sender):
-    def run(domain="hop.signed", **settings):
-        mta = make_sender(**settings)
-        send(mta, f"b@{domain}")
-        return mta
-    return run
-
-
 def sent(mta, server, trust="Verified"):
     mta.wait_log("status=sent")
     mta.wait_log(rf"{trust} TLS connection established to \S+\[{server.host}\]:{server.port}: TLSv1")
     assert all(message.encrypted for message in server.wait_for(1))
-
-
-def deferred(mta, reason, *servers, dsn="4.7.5"):
-    mta.wait_log(rf"dsn={dsn}, status=deferred \({reason}\)")
-    for server in servers:
-        assert not server.messages
-        assert all("MAIL" not in command for session in server.sessions for command in session.commands)
-
-
-NOT_VERIFIED = "Server certificate not verified"
 
 
 # ---- usage 3 ----
@@ -444,66 +407,3 @@ def test_name_server_that_checks_nothing(dns, make_server, deliver, probe, root,
     sent(mta, make_server(), "Untrusted")
     assert ("warning: DNSSEC validation may be unavailable" in mta.log()) == bool(warned)
     assert not warned or f"warning: reason: dnssec_probe '{probe}' {warned}" in mta.log()
-
-
-# ---- what is used again ----
-
-def test_kept_connection_stays_with_its_records(dns, make_server, make_sender, certificate):
-    dns.ttl = 0
-    publish(dns, "mx.signed", tlsa_data(certificate))
-    server = make_server()
-    mta = make_sender(smtp_connection_cache_destinations="hop.signed", smtp_connection_cache_time_limit="60s")
-    for count in (1, 2):
-        send(mta, "b@hop.signed")
-        server.wait_for(count)
-    assert len(server.sessions) == 1
-    publish(dns, "mx.signed", WRONG)
-    send(mta, "b@hop.signed")
-    mta.wait_log(rf"status=deferred \({NOT_VERIFIED}\)")
-    publish(dns, "mx.signed", tlsa_data(certificate), WRONG)
-    send(mta, "b@hop.signed")
-    assert len(server.wait_for(3)) == 3 and len(server.sessions) == 3
-
-
-@pytest.mark.parametrize("turned", [True, False])
-def test_resumed_session_stays_with_its_records(dns, make_server, make_sender, certificate, turned):
-    dns.ttl = 0
-    publish(dns, "mx.signed", tlsa_data(certificate), tlsa_data(certificate, 3, 0))
-    server = make_server()
-    mta = make_sender(smtp_connection_cache_on_demand="no", smtp_tls_session_cache_database="lmdb:${data_directory}/sessions")
-    send(mta, "b@hop.signed")
-    server.wait_for(1)
-    publish(dns, "mx.signed", *([tlsa_data(certificate, 3, 0), tlsa_data(certificate)] if turned else [WRONG]))
-    send(mta, "b@hop.signed")
-    if turned:
-        server.wait_for(2)
-        assert server.messages[1].resumed and not server.messages[0].resumed
-    else:
-        deferred(mta, NOT_VERIFIED)
-        assert len(server.messages) == 1
-
-
-def test_resumed_session_of_a_chain(dns, make_server, make_sender, authority):
-    publish(dns, "mx.signed", tlsa_data(authority, 2, 0))
-    server = make_server()
-    mta = make_sender(smtp_connection_cache_on_demand="no", smtp_tls_session_cache_database="lmdb:${data_directory}/sessions")
-    for count in (1, 2):
-        send(mta, "b@hop.signed")
-        server.wait_for(count)
-    assert [message.resumed for message in server.messages] == [False, True]
-    mta.wait_log("(Verified TLS connection established(.|\n)*){2}")
-
-
-@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-def test_session_of_a_server_that_was_refused_is_not_resumed(dns, make_server, make_sender, certificate, authority, version):
-    """A chain that is good, of a server that is another one: that it was seen before makes it no better."""
-    dns.zone |= {"other.signed": {"A": [SERVER]}}
-    publish(dns, "other.signed", tlsa_data(authority, 2, 0))
-    context = server_context(certificate, authority)
-    context.maximum_version = ssl.TLSVersion[version]
-    server = make_server(context=context)
-    mta = make_sender(smtp_tls_session_cache_database="lmdb:${data_directory}/sessions", smtp_skip_quit_response="no")
-    for count in (1, 2, 3):
-        send(mta, f"b{count}@other.signed")
-        mta.wait_log(rf"to=<b{count}@other.signed>, .*status=deferred \({NOT_VERIFIED}\)")
-    assert not server.messages

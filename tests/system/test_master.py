@@ -1,7 +1,7 @@
 """master and postfix(1): starting, watching, restarting, reloading, stopping. The services are stand-ins."""
 import os
+import pwd
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,59 +9,8 @@ import time
 
 import pytest
 
+from harness.echo import Line, POSTLOG, connect, echo  # noqa: F401
 from harness.waiting import free_port, wait_until
-
-POSTLOG = "postlog unix-dgram n - n - 1 postlogd"
-
-
-class Line:
-    """A connection to an echo service (tests/system/services/echo_main.c)."""
-
-    def __init__(self, address):
-        family = socket.AF_INET if isinstance(address, int) else socket.AF_UNIX
-        self.socket = socket.socket(family)
-        self.socket.settimeout(10)
-        self.socket.connect(("127.0.0.1", address) if isinstance(address, int) else str(address))
-        self.reader = self.socket.makefile("r")
-
-    def greeting(self):
-        self.about = dict(re.findall(r"(\w+)=(\S*)", self.reader.readline()))
-        self.pid = int(self.about["pid"])
-        return self
-
-    def say(self, text):
-        self.socket.sendall(text.encode() + b"\n")
-        return self.reader.readline().rstrip("\n")
-
-    def close(self):
-        self.reader.close()
-        self.socket.close()
-
-
-@pytest.fixture
-def connect():
-    lines = []
-
-    def make(address):
-        lines.append(Line(address))
-        return lines[-1].greeting()
-
-    yield make
-    for line in lines:
-        line.close()
-
-
-@pytest.fixture
-def echo(make_instance):
-    """An instance with one echo service at {port}, running; more lines and settings as asked."""
-
-    def make(*lines, start=True, service="127.0.0.1:{port} inet n - n - - echo", user=None, **main):
-        instance = make_instance(main, [service, POSTLOG, *lines], user)
-        if start:
-            instance.start()
-        return instance
-
-    return make
 
 
 # ---- start, stop, status ----
@@ -150,7 +99,6 @@ def test_services_end_with_master(echo, connect):
 
 
 def test_start_fg_ends_with_its_services(echo, connect):
-    import subprocess
     mta = echo(start=False)
     command = mta.as_user([f"{mta.main['command_directory']}/postfix", "-c", str(mta.etc), "start-fg"])
     running = subprocess.Popen(command, env=mta.environment, stderr=subprocess.DEVNULL)
@@ -164,7 +112,6 @@ def test_start_fg_ends_with_its_services(echo, connect):
 
 
 def test_log_to_stdout(echo, connect):
-    import subprocess
     mta = echo(start=False, maillog_file="/dev/stdout", maillog_file_prefixes="/dev/stdout")
     command = mta.as_user([f"{mta.main['command_directory']}/postfix", "-c", str(mta.etc), "start-fg"])
     with open(mta.directory / "out", "wb") as out:
@@ -381,82 +328,11 @@ def test_reload_with_a_port_in_use_is_refused(echo, connect):
     assert connect(mta.port).say("on") == "on"
 
 
-# ---- check ----
-
-def test_check_names_file_and_line(echo):
-    mta = echo(start=False)
-    mta.expected_errors.append("integrity check failed")
-    with open(mta.etc / "main.cf", "a") as file:
-        file.write("foo_bar = x\nmax_idle = soon\nmax_use = many\n")
-    with open(mta.etc / "master.cf", "a") as file:
-        file.write("a b - - n - - echo\nc unix - - n - - echo\nd unix - - x - - echo\n"
-                   "nosuchport inet n - n - - echo\ne unix - - n - - echo -o a b\n")
-    count = len((mta.etc / "main.cf").read_text().splitlines())
-    result = mta.postfix("check")
-    assert result.returncode == 1
-    assert f"warning: {mta.etc}/main.cf: line {count - 2}: unused parameter: foo_bar=x" in result.stderr
-    assert f"error: {mta.etc}/main.cf: line {count - 1}: " in result.stderr
-    assert f"error: {mta.etc}/main.cf: line {count}: " in result.stderr
-    assert f"error: {mta.etc}/master.cf: line 3: bad type" in result.stderr
-    assert f"error: {mta.etc}/master.cf: line 5: " in result.stderr
-    assert f"error: {mta.etc}/master.cf: line 6: nosuchport: no such port" in result.stderr
-    assert f'error: {mta.etc}/master.cf: line 7: bad option "-o a"' in result.stderr
-    start = mta.postfix("start")
-    assert start.returncode == 1 and "fatal: Postfix integrity check failed!" in start.stderr
-    assert not mta.pid
-
-
-def test_check_makes_the_queue(echo):
-    mta = echo(start=False)
-    result = mta.postfix("check", check=True)
-    assert result.stderr == ""
-    for name in ("incoming", "active", "deferred", "bounce", "defer", "trace", "corrupt", "hold", "saved", "private"):
-        assert (mta.spool / name).stat().st_mode & 0o7777 == 0o700
-        assert (mta.spool / name).owner() == mta.main["mail_owner"]
-    assert (mta.spool / "maildrop").stat().st_mode & 0o7777 == 0o1730
-    assert (mta.spool / "public").stat().st_mode & 0o7777 == 0o2710
-
-
-def test_check_finds_a_file_in_place_of_a_queue(echo):
-    mta = echo(start=False)
-    mta.expected_errors.append("is no directory")
-    (mta.spool / "active").write_text("")
-    result = mta.postfix("check")
-    assert result.returncode == 1 and f"error: {mta.spool}/active is no directory" in result.stderr
-
-
-@pytest.mark.root
-def test_set_permissions_repairs(echo):
-    mta = echo(start=False)
-    mta.postfix("check", check=True)
-    os.chown(mta.spool / "active", 0, 0)
-    os.chmod(mta.spool / "incoming", 0o777)
-    result = mta.postfix("check", check=True)
-    assert f"warning: not owned by postfix: {mta.spool}/active" in result.stderr
-    assert f"{mta.spool}/incoming" in result.stderr
-    os.chmod(mta.command_directory / "postqueue", 0o755)
-    mta.postfix("set-permissions", check=True)
-    assert mta.postfix("check", check=True).stderr == ""
-
-
-@pytest.mark.skipif(not os.path.exists("/etc/postfix/master.cf"), reason="Debian's postfix is not installed")
-def test_debians_master_cf_starts_unchanged(make_instance):
-    port = free_port()
-    mta = make_instance({"known_tcp_ports": f"smtp={port}"})
-    shutil.copy("/etc/postfix/master.cf", mta.etc / "master.cf")
-    mta.start()
-    mta.wait_log("daemon started")
-    warnings = re.findall(r"master\[\d+\]: warning: (.*)", mta.log())
-    assert all("no such program" in warning for warning in warnings)
-    assert len(warnings) == len(set(warnings))
-
-
 # ---- as an ordinary user ----
 
 @pytest.mark.root
 def test_as_an_ordinary_user(echo, connect):
     mta = echo("hidden unix - - y - - echo", user="nobody")
-    import pwd
     nobody = str(pwd.getpwnam("nobody").pw_uid)
     assert connect(mta.port).about["uid"] == nobody
     assert connect(mta.spool / "private/hidden").about["uid"] == nobody
@@ -467,7 +343,6 @@ def test_as_an_ordinary_user(echo, connect):
 
 @pytest.mark.root
 def test_services_run_as_mail_owner(echo, connect):
-    import pwd
     mta = echo("rooted unix n n n - - echo", "jailed unix n - y - - echo")
     assert connect(mta.port).about["uid"] == str(pwd.getpwnam("postfix").pw_uid)
     assert connect(mta.spool / "public/rooted").about["uid"] == "0"
@@ -489,7 +364,6 @@ def test_environment_is_cleaned(echo, connect):
 
 @pytest.mark.root
 def test_process_one_of_a_container(echo, connect):
-    import subprocess
     if subprocess.run(["unshare", "-pf", "--mount-proc", "true"], capture_output=True).returncode != 0:
         pytest.skip("no namespaces here")
     mta = echo(start=False)

@@ -3,100 +3,14 @@ about it."""
 import os
 import shutil
 import signal
-import ssl
 import time
 
 import pytest
 
 from harness.certificates import make_certificate, tlsa_data
-from harness.dns_server import DnsServer
-from harness.instance import new_directory, remove_directory
-from harness.policy_host import PolicyHost, policy
-from harness.smtp_sink import SmtpSink
-from harness.socketmap_server import SocketmapServer
+from harness.policy_host import policy
+from harness.sts import DOMAIN, MX, authority, certificates, context_of, world  # noqa: F401
 from harness.waiting import wait_until
-
-DOMAIN, MX = "sts.example", "mx.sts.example"
-
-
-def context_of(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate.pair)
-    return context
-
-
-@pytest.fixture(scope="module")
-def authority():
-    """Its certificate is for every user to read."""
-    directory = new_directory()
-    yield make_certificate(directory, "authority")
-    remove_directory(directory)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory, authority):
-    """By purpose."""
-    directory = tmp_path_factory.mktemp("servers")
-
-    def make(name, names, issuer=authority):
-        return make_certificate(directory, name, issuer=issuer, extensions=(f"subjectAltName={names}",
-                                                                            "basicConstraints=critical,CA:FALSE"))
-
-    return {"policy": make("policy", "DNS:mta-sts.sts.example"), "mx": make("mx", f"DNS:{MX}"),
-            "other": make("other", "DNS:other.example"), "nobody": make("nobody", f"DNS:{MX},DNS:mta-sts.sts.example", None)}
-
-
-class World:
-    """A domain with its name server, its policy host and its MX, and an instance that sends mail there."""
-
-    def __init__(self, make_instance, authority, certificates, directory):
-        self.directory = directory
-        self.make_instance, self.authority, self.certificates = make_instance, authority, certificates
-        self.host = PolicyHost(context_of(certificates["policy"]))
-        self.sink = SmtpSink(tls=context_of(certificates["mx"]))
-        self.dns = DnsServer({DOMAIN: {"MX": [f"10 {MX}"]}, MX: {"A": ["127.0.0.1"]}, "mta-sts." + DOMAIN: {"A": ["127.0.0.1"]}})
-        self.dns.ttl = 0
-        self.publish("1", policy("enforce", MX))
-        self.mta = self.plug_in = None
-        self.sent = 0
-
-    def publish(self, id, text=None):
-        self.dns.zone["_mta-sts." + DOMAIN] = {"TXT": [f"v=STSv1; id={id};"]}
-        if text is not None:
-            self.host.policies[DOMAIN] = text
-
-    def start(self, **settings):
-        self.mta = self.make_instance({
-            "relayhost": f"{DOMAIN}:{self.sink.port}", "dns_servers": f"127.0.0.1:{self.dns.port}",
-            "smtp_dns_support_level": "enabled", "smtp_host_lookup": "dns", "smtp_tls_security_level": "may",
-            "smtp_tls_loglevel": "1", "smtp_mta_sts": "yes", "smtp_tls_CAfile": self.authority.certificate,
-            "smtp_connection_cache_on_demand": "no", "default_destination_concurrency_failed_cohort_limit": "0",
-            "mtasts_tls_CAfile": self.authority.certificate,
-            "mtasts_https_port": self.host.port, "mtasts_fetch_interval": "1s"} | settings)
-        self.mta.start()
-        return self.mta
-
-    def send(self, recipient=None):
-        """The line that says what became of it."""
-        self.sent += 1
-        recipient = recipient or f"u{self.sent}@y.example"
-        with self.mta.smtp() as client:
-            client.ehlo()
-            client.transaction("a@x.example", [recipient], "Subject: x\r\n\r\nhello\r\n")
-        return self.mta.wait_log(rf"to=<{recipient}>, .*dsn=(\S+), status=(\w+) \((.*)\)$", timeout=30).groups()
-
-    def close(self):
-        self.host.close()
-        self.sink.close()
-        if self.plug_in:
-            self.plug_in.close()
-
-
-@pytest.fixture
-def world(make_instance, authority, certificates, tmp_path):
-    made = World(make_instance, authority, certificates, tmp_path)
-    yield made
-    made.close()
 
 
 # ---- enforce ----
@@ -399,54 +313,6 @@ def test_other_records_do_not_count(world):
     world.start()
     assert world.send()[1] == "sent"
     assert world.host.requests == [DOMAIN]
-
-
-# ---- plug-ins that answer in place of the service ----
-
-def plug_in(world, answer, **settings):
-    """What postfix-mta-sts-resolver and its kin are to smtp_tls_policy_maps."""
-    world.plug_in = SocketmapServer({"postfix": {DOMAIN: "OK " + answer}})
-    world.start(smtp_mta_sts="no", smtp_tls_policy_maps=f"socketmap:inet:127.0.0.1:{world.plug_in.port}:postfix", **settings)
-
-
-STS = "policy_type=sts policy_domain=sts.example policy_ttl=86400 { policy_string = version: STSv1 } { policy_string = mode: enforce }"
-
-
-@pytest.mark.parametrize("answer", [
-    f"secure match={MX} servername=hostname", f"secure match=.sts.example servername=hostname",
-    f"secure match=x.example servername=hostname {STS} mx_host_pattern={MX}",
-    f"secure match=x.example servername=hostname {STS} mx_host_pattern=*.sts.example mx_host_pattern=x.example",
-    f"verify {STS} mx_host_pattern=.sts.example", f"secure match={MX} {STS}",
-    f"may {STS} mx_host_pattern=x.example", f"may policy_type=no-policy-found policy_domain={DOMAIN} policy_failure=sts-policy-invalid"])
-def test_plug_in(world, answer):
-    plug_in(world, answer)
-    assert world.send()[1] == "sent"
-    assert world.sink.messages[0].encrypted
-    assert {question for question in world.plug_in.questions} == {("postfix", f"{DOMAIN}:{world.sink.port}"), ("postfix", DOMAIN)}
-
-
-def test_plug_in_whose_patterns_do_not_match(world):
-    plug_in(world, f"secure match=*.sts.example servername=hostname {STS} mx_host_pattern=mx1.sts.example")
-    assert world.send() == ("4.7.5", "deferred", f"host {MX} is not in the MTA-STS policy of {DOMAIN}")
-
-
-def test_plug_in_whose_patterns_are_not_enforced(world):
-    plug_in(world, f"secure match=.sts.example servername=hostname {STS} mx_host_pattern=mx1.sts.example",
-            smtp_tls_enforce_sts_mx_patterns="no")
-    assert world.send()[1] == "sent"
-
-
-def test_plug_in_and_a_certificate_of_another_of_its_hosts(world, certificates):
-    """It is the certificate of the host that is talked to that counts, not that of any in the policy."""
-    world.sink.tls = context_of(certificates["other"])
-    plug_in(world, f"secure match=other.example:{MX} servername=hostname {STS} mx_host_pattern=other.example mx_host_pattern={MX}")
-    assert world.send()[:2] == ("4.7.5", "deferred")
-
-
-@pytest.mark.parametrize("attribute", ["policy_type=tls", "policy_ttl=soon", "policy_failure=bad", "policy=sts"])
-def test_plug_in_that_errs(world, attribute):
-    plug_in(world, f"may {attribute}")
-    assert world.send() == ("4.7.5", "deferred", "client TLS configuration problem")
 
 
 # ---- when it is asked for ----

@@ -13,7 +13,6 @@ import pytest
 
 from harness.instance import MTA
 from harness.queue_file import QueueFile
-from harness.waiting import wait_until
 
 pytestmark = [pytest.mark.peer, pytest.mark.root]
 DATE = r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"

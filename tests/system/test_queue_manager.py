@@ -1,7 +1,5 @@
 """The queue manager: retries, dead destinations, fairness, expiry, delays, what survives a restart."""
 import os
-import re
-import signal
 import time
 
 import pytest

@@ -1,6 +1,5 @@
 """Selections: --sender, --recipient, --domain, --client, --older, --larger, --reason; --oldest and --top."""
 import json
-import os
 import re
 import subprocess
 import time

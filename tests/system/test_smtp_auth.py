@@ -2,12 +2,10 @@
 import os
 import pwd
 import re
-import stat
 
 import pytest
 
 from harness.agent import Agent
-from harness.instance import BUILD
 from harness.scripted import Scripted
 from harness.smtp_login import FAILED, OK, Login, encode, offer
 from harness.waiting import wait_until

@@ -11,6 +11,7 @@ from harness.smtp_sink import SmtpSink
 
 SERVER, OTHER = "127.0.0.11", "127.0.0.12"
 WRONG = "3 1 1 " + "00" * 32
+NOT_VERIFIED = "Server certificate not verified"
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +70,36 @@ def make_server(network, certificate, authority):
     yield make
     for server in made:
         server.close()
+
+
+@pytest.fixture
+def make_sender(make_instance):
+    def make(**settings):
+        mta = make_instance({"smtp_tls_security_level": "dane", "smtp_dns_support_level": "dnssec",
+                             "smtp_tls_loglevel": "1", "smtp_address_preference": "ipv4"} | settings)
+        mta.start()
+        return mta
+    return make
+
+
+def send(mta, *recipients):
+    with mta.smtp() as client:
+        client.ehlo()
+        for recipient in recipients:
+            client.transaction("a@x.example", [recipient], "Subject: x\r\n\r\nhello\r\n")
+
+
+@pytest.fixture
+def deliver(make_sender):
+    def run(domain="hop.signed", **settings):
+        mta = make_sender(**settings)
+        send(mta, f"b@{domain}")
+        return mta
+    return run
+
+
+def deferred(mta, reason, *servers, dsn="4.7.5"):
+    mta.wait_log(rf"dsn={dsn}, status=deferred \({reason}\)")
+    for server in servers:
+        assert not server.messages
+        assert all("MAIL" not in command for session in server.sessions for command in session.commands)

@@ -4,11 +4,9 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 
-from harness.instance import USUAL_SERVICES
-from harness.smtp_client import SmtpClient
 from harness.waiting import free_port, wait_until
 from scale import listing, queued
-from system import SlowSink, System
+from system import SlowSink, System, among_idle, with_limit
 from tls import TLS_ROWS
 
 SLOW_SECONDS, SLOW_SESSIONS = 0.2, 1000
@@ -28,12 +26,6 @@ def numbered(mta, destinations, more=""):
     system.instance.start()
     system.through(50, 10, 1024, "-d")
     return system
-
-
-def with_limit(program, limit):
-    """master.cf with another process (or session) limit for a program's services."""
-    rows = [line.split() for line in USUAL_SERVICES.strip().splitlines()]
-    return [" ".join(row[:6] + [str(limit)] + row[7:] if row[7] == program else row) for row in rows]
 
 
 def relay(messages, sessions, size, *options):
@@ -115,22 +107,7 @@ def submitted(mta, scale=1):
 def idle_sessions(mta, scale=1):
     """Sessions that have said EHLO and wait; then mail passes among them."""
     sessions = IDLE_SESSIONS if mta == "postern" else 500  # a process each
-    system = System(mta, services=with_limit("smtpd", sessions + 100))
-    clients = []
-    try:
-        system.through(100, 10, 1024, "-d")
-        empty = system.resident("smtpd")
-        for _ in range(sessions):
-            client = SmtpClient(system.instance.port, timeout=60)
-            client.ehlo()
-            clients.append(client)
-        held = system.resident("smtpd") - empty
-        figures = system.through(500, 10, 4096, "-d")
-        return {"KiB a session": held / sessions, "through among them, messages/s": figures["through, messages/s"]}
-    finally:
-        for client in clients:
-            client.close()
-        system.close()
+    return among_idle(System(mta, services=with_limit("smtpd", sessions + 100)), sessions, lambda client: client.ehlo())
 
 
 def dead_destination(mta, scale=1):

@@ -14,7 +14,8 @@ from pathlib import Path
 BENCH = Path(__file__).resolve().parent
 sys.path.insert(0, str(BENCH.parent / "system"))
 
-from harness.instance import Instance, new_directory, remove_directory  # noqa: E402
+from harness.instance import USUAL_SERVICES, Instance, new_directory, remove_directory  # noqa: E402
+from harness.smtp_client import SmtpClient  # noqa: E402
 from harness.waiting import free_port, wait_until  # noqa: E402
 
 # Neither is held back on purpose, and both leave out what the other does not do.
@@ -118,3 +119,27 @@ class System:
             cpu += now[0] + now[1] - then[0] - then[1]
         return {"taken in, messages/s": messages / taken, "through, messages/s": messages / passed,
                 "CPU, ms/message": cpu / messages}
+
+
+def with_limit(program, limit):
+    """master.cf with another process (or session) limit for a program's services."""
+    rows = [line.split() for line in USUAL_SERVICES.strip().splitlines()]
+    return [" ".join(row[:6] + [str(limit)] + row[7:] if row[7] == program else row) for row in rows]
+
+
+def among_idle(system, sessions, begin):
+    """What so many sessions take that were begun so and wait, and how fast mail passes among them. Ends the system."""
+    clients = []
+    try:
+        system.through(100, 10, 1024, "-d")
+        empty = system.resident("smtpd")
+        for _ in range(sessions):
+            clients.append(SmtpClient(system.instance.port, timeout=60))
+            begin(clients[-1])
+        held = system.resident("smtpd") - empty
+        figures = system.through(500, 10, 4096, "-d")
+        return {"KiB a session": held / sessions, "through among them, messages/s": figures["through, messages/s"]}
+    finally:
+        for client in clients:
+            client.close()
+        system.close()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness.certificates import make_certificate
 from harness.instance import USUAL_SERVICES
-from harness.smtp_client import SmtpClient, tls_context
-from system import TICK, System
+from harness.smtp_client import tls_context
+from system import TICK, System, among_idle, with_limit
 
 TLS_SESSIONS = 2000
 CLIENTS, SECONDS = 4, 5
@@ -53,24 +53,14 @@ def idle_tls_sessions(mta, scale=1):
     sessions = TLS_SESSIONS if mta == "postern" else 300  # a process each
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
-    rows = [line.split() for line in USUAL_SERVICES.strip().splitlines()]
-    services = [" ".join(row[:6] + [str(sessions + 100)] + row[7:] if row[7] == "smtpd" else row) for row in rows]
-    system, clients, context = tls_system(mta, services), [], tls_context()
-    try:
-        system.through(100, 10, 1024, "-d")
-        empty = system.resident("smtpd")
-        for _ in range(sessions):
-            client = SmtpClient(system.instance.port, timeout=60)
-            client.ehlo()
-            clients.append(client.starttls(context=context))
-            client.ehlo()
-        held = system.resident("smtpd") - empty
-        figures = system.through(500, 10, 4096, "-d")
-        return {"KiB a session": held / sessions, "through among them, messages/s": figures["through, messages/s"]}
-    finally:
-        for client in clients:
-            client.close()
-        system.close()
+    context = tls_context()
+
+    def begin(client):
+        client.ehlo()
+        client.starttls(context=context)
+        client.ehlo()
+
+    return among_idle(tls_system(mta, with_limit("smtpd", sessions + 100)), sessions, begin)
 
 
 def through_two(mta, scale=1):

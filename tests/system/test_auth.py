@@ -30,19 +30,13 @@ def mta(module_instance, login_server):
 
 @pytest.fixture
 def client(mta):
-    mta.mark = len(mta.log())
+    mta.mark_log()
     with mta.smtp() as client:
         yield client
 
 
 def ehlo(client):
     return client.ehlo("here")
-
-
-def log_since(mta, pattern):
-    """The line since the test's client was made."""
-    return wait_until(lambda: re.search(pattern, mta.log()[mta.mark:], re.MULTILINE), 10,
-                      lambda: f"no line matches {pattern}\n{mta.log()[mta.mark:]}").group(0)
 
 
 # ---- the command ----
@@ -127,8 +121,8 @@ def test_lost_in_the_middle(mta, client):
     ehlo(client)
     client.command("AUTH LOGIN", 334)
     client.close()
-    log_since(mta, r"lost connection after AUTH from unknown\[127\.0\.0\.1\]")
-    log_since(mta, r"disconnect from unknown\[127\.0\.0\.1\] ehlo=1 auth=0/1 commands=1/2$")
+    mta.log_since(r"lost connection after AUTH from unknown\[127\.0\.0\.1\]")
+    mta.log_since(r"disconnect from unknown\[127\.0\.0\.1\] ehlo=1 auth=0/1 commands=1/2$")
 
 
 # ---- the log, the message ----
@@ -136,20 +130,20 @@ def test_lost_in_the_middle(mta, client):
 def test_failure_is_logged(mta, client):
     ehlo(client)
     client.command("AUTH FOO", 535)
-    log_since(mta, r"SASL FOO authentication failed: Invalid authentication mechanism, sasl_username=\(unavailable\)$")
+    mta.log_since(r"SASL FOO authentication failed: Invalid authentication mechanism, sasl_username=\(unavailable\)$")
     client.command(f"AUTH PLAIN {BAD}", 535)
-    line = log_since(mta, r"^.*SASL PLAIN authentication failed.*$")
+    line = mta.log_since(r"^.*SASL PLAIN authentication failed.*$")
     assert line.endswith("/smtpd[" + re.search(r"smtpd\[(\d+)\]", line).group(1) + "]: warning: unknown[127.0.0.1]: SASL "
                          "PLAIN authentication failed: (reason unavailable), sasl_username=joe")
     assert re.search(FAIL2BAN, line)
     client.command(f"AUTH LOGIN {b64('nobody')}", 334)
     client.command(b64("x"), 535)
-    assert re.search(FAIL2BAN, log_since(mta, r"^.*SASL LOGIN .*sasl_username=nobody$"))
+    assert re.search(FAIL2BAN, mta.log_since(r"^.*SASL LOGIN .*sasl_username=nobody$"))
     client.command("AUTH login", 334)
     client.command("*", 501)
-    log_since(mta, r"warning: unknown\[127.0.0.1\]: SASL login authentication aborted$")
+    mta.log_since(r"warning: unknown\[127.0.0.1\]: SASL login authentication aborted$")
     client.quit()
-    log_since(mta, r"disconnect from unknown\[127\.0\.0\.1\] ehlo=1 auth=0/4 quit=1 commands=2/6$")
+    mta.log_since(r"disconnect from unknown\[127\.0\.0\.1\] ehlo=1 auth=0/4 quit=1 commands=2/6$")
 
 
 def test_password_is_not_logged(mta, client):
@@ -166,7 +160,7 @@ def test_password_is_not_logged(mta, client):
     with mta.smtp() as other:
         other.send_raw(f"EHLO x\r\nAUTH PLAIN {secret[:60]}\r\n")
         other.read_reply()
-    wait_until(lambda: mta.log()[mta.mark:].count("disconnect from") > 0)
+    mta.log_since("disconnect from")
     assert BAD not in mta.log()
     if MTA == "postern":
         assert secret[:12] not in mta.log()
@@ -184,18 +178,18 @@ def test_message(mta, client):
     ehlo(client)
     client.command(f"AUTH PLAIN {GOOD}", 235)
     queue_id, text = sent_message(mta, client, " AUTH=e+3Dmc2@example.com")
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\], sasl_method=PLAIN, sasl_username=joe, "
-                              r"sasl_sender=e\+3Dmc2@example\.com$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\], sasl_method=PLAIN, sasl_username=joe, "
+                  r"sasl_sender=e\+3Dmc2@example\.com$")
     assert " with ESMTPA id " in text and "(Authenticated sender" not in text
     for attribute in ("sasl_method=PLAIN", "sasl_username=joe", "sasl_sender=e+3Dmc2@example.com"):
         assert f"named_attribute: {attribute}\n" in text
     queue_id, text = sent_message(mta, client, " AUTH=<>")
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\], sasl_method=PLAIN, sasl_username=joe$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\], sasl_method=PLAIN, sasl_username=joe$")
     assert "sasl_sender" not in text
     queue_id, text = sent_message(mta, client, " SMTPUTF8")
     assert " with UTF8SMTPA id " in text
     client.quit()
-    log_since(mta, r"disconnect from \S+ ehlo=1 auth=1 mail=3 rcpt=3 data=3 quit=1 commands=12$")
+    mta.log_since(r"disconnect from \S+ ehlo=1 auth=1 mail=3 rcpt=3 data=3 quit=1 commands=12$")
 
 
 def test_without_login(mta, client):
@@ -204,7 +198,7 @@ def test_without_login(mta, client):
     # Postfix keeps what anybody says in AUTH=, against RFC 4954 section 5.
     options = [] if MTA == "postfix" else [" AUTH=who@b.example"]
     queue_id, text = sent_message(mta, client, *options, recipient="u@local.example")
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\]$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\]$")
     assert " with ESMTP id " in text and "sasl" not in text
     client.command("MAIL FROM:<a@b.example>", 250)
     client.command("RCPT TO:<u@far.example>", 554)
@@ -249,7 +243,7 @@ def test_answers(mta, client, login_server, answer, reply):
         del login_server.answers["joe"]
     client.command("NOOP", 250)
     if reply.startswith("4") or reply.startswith("5"):
-        log_since(mta, r"SASL PLAIN authentication failed: " + re.escape(reply.split(": ")[-1]) + ", sasl_username=")
+        mta.log_since(r"SASL PLAIN authentication failed: " + re.escape(reply.split(": ")[-1]) + ", sasl_username=")
         client.command(f"AUTH PLAIN {GOOD}", 235)
 
 

@@ -28,15 +28,10 @@ def mta(module_instance, login_server):
 
 @pytest.fixture
 def client(mta):
-    mta.mark = len(mta.log())
+    mta.mark_log()
     with mta.smtp() as client:
         client.ehlo("here")
         yield client
-
-
-def log_since(mta, pattern):
-    return wait_until(lambda: re.search(pattern, mta.log()[mta.mark:], re.MULTILINE), 10,
-                      lambda: f"no line matches {pattern}\n{mta.log()[mta.mark:]}").group(0)
 
 
 def message(mta, client, recipient="u@local.example"):
@@ -101,14 +96,14 @@ def test_other_client(mta, client):
     assert XCLIENT not in lines and XFORWARD in lines or MTA == "postern"
     assert str(client.command("XCLIENT NAME=x")) == "550 5.7.0 Error: insufficient authorization"
     queue_id, text = message(mta, client)
-    log_since(mta, queue_id + r": client=spike\.example\[192\.0\.2\.9\]$")
+    mta.log_since(queue_id + r": client=spike\.example\[192\.0\.2\.9\]$")
     found = attributes(text)
     assert (found["client_name"], found["reverse_client_name"], found["client_address"], found["client_port"],
             found["helo_name"], found["log_message_origin"]) == \
         ("spike.example", "spike.example", "192.0.2.9", "1234", "there", "spike.example[192.0.2.9]")
     assert "Received: from there (spike.example [192.0.2.9])\n" in text
     client.quit()
-    log_since(mta, r"disconnect from spike\.example\[192\.0\.2\.9\] ehlo=2 ")
+    mta.log_since(r"disconnect from spike\.example\[192\.0\.2\.9\] ehlo=2 ")
 
 
 def test_no_privileges_are_left(mta, client):
@@ -122,14 +117,14 @@ def test_no_privileges_are_left(mta, client):
         other.command("XCLIENT HELO=foo.example PROTO=ESMTP", 220)
         other.command("MAIL FROM:<a@b.example>", 250)
         other.command("RCPT TO:<u@far.example>", 554)  # the login is forgotten
-    log_since(mta, r"reject: RCPT from unknown\[127\.0\.0\.1\]: 554 .* proto=ESMTP helo=<foo\.example>$")
+    mta.log_since(r"reject: RCPT from unknown\[127\.0\.0\.1\]: 554 .* proto=ESMTP helo=<foo\.example>$")
 
 
 def test_login(mta, client):
     client.command("XCLIENT LOGIN=bob+40example", 220)
     assert str(client.command(f"AUTH PLAIN {GOOD}")) == "503 5.5.1 Error: already authenticated"
     queue_id, text = message(mta, client, "u@far.example")
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\], sasl_method=XCLIENT, sasl_username=bob@example$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\], sasl_method=XCLIENT, sasl_username=bob@example$")
     client.command("XCLIENT LOGIN=[UNAVAILABLE]", 220)
     client.command("MAIL FROM:<a@b.example>", 250)
     client.command("RCPT TO:<u@far.example>", 554)
@@ -143,7 +138,7 @@ def test_login(mta, client):
 def test_not_to_be_had(mta, client, values, name, address):
     client.command(f"XCLIENT {values}", 220)
     queue_id, text = message(mta, client)
-    log_since(mta, queue_id + ": client=" + re.escape(f"{name}[{address}]") + "$")
+    mta.log_since(queue_id + ": client=" + re.escape(f"{name}[{address}]") + "$")
 
 
 def test_in_a_transaction(client):
@@ -181,8 +176,8 @@ def test_client_that_is_refused(make_instance):
 def test_forwarded(mta, client):
     client.command("XFORWARD NAME=spike.example ADDR=192.0.2.9 PORT=99 PROTO=SMTP HELO=h+2Bh IDENT=ABCDEF", 250)
     queue_id, text = message(mta, client)
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\], orig_queue_id=ABCDEF, "
-                              r"orig_client=spike\.example\[192\.0\.2\.9\]$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\], orig_queue_id=ABCDEF, "
+                  r"orig_client=spike\.example\[192\.0\.2\.9\]$")
     found = attributes(text)
     assert {name: found[name] for name in ("log_ident", "log_client_name", "log_client_address", "log_client_port",
                                            "log_message_origin", "log_helo_name", "log_protocol_name", "client_name",
@@ -193,7 +188,7 @@ def test_forwarded(mta, client):
         "protocol_name": "ESMTP"}
     assert "Received: from here (unknown [127.0.0.1])\n" in text
     queue_id, text = message(mta, client)  # for one message only
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\]$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\]$")
     assert attributes(text)["log_client_name"] == "unknown"
 
 
@@ -202,12 +197,12 @@ def test_forwarded_in_pieces(mta, client):
         client.command(f"XFORWARD {part}", 250)
     client.command("XFORWARD NAME=spike.example HELO=", 501)
     queue_id, text = message(mta, client)
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\], orig_client=spike\.example\[192\.0\.2\.9\]$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\], orig_client=spike\.example\[192\.0\.2\.9\]$")
     assert attributes(text)["rewrite_context"] == "local"
     client.command("XFORWARD IDENT=ABC", 250)
     client.command("MAIL FROM:<a@b.example>", 250)
     client.command("RCPT TO:<u@local.example>", 250)
-    log_since(mta, r": client=unknown\[127\.0\.0\.1\], orig_queue_id=ABC$")
+    mta.log_since(r": client=unknown\[127\.0\.0\.1\], orig_queue_id=ABC$")
     client.command("RSET", 250)
     queue_id, _ = message(mta, client)
-    log_since(mta, queue_id + r": client=unknown\[127\.0\.0\.1\]$")
+    mta.log_since(queue_id + r": client=unknown\[127\.0\.0\.1\]$")

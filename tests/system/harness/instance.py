@@ -75,6 +75,7 @@ class Instance:
         self.user = user if user else pwd.getpwuid(os.geteuid()).pw_name
         self.privileged = self.user == "root"
         self.expected_errors = []
+        self.mark = 0
         self.daemon_directory, self.command_directory = directory / "libexec", directory / "sbin"
         self._lay_out()
         self.main = self._main_defaults() | {k: str(v) for k, v in main.items()}
@@ -240,6 +241,15 @@ class Instance:
         """Waits until some log line matches; the re.Match."""
         return wait_until(lambda: re.search(pattern, self.log(), re.MULTILINE), timeout,
                           lambda: f"no log line matches {pattern}\n{self.log()}")
+
+    def mark_log(self):
+        """What was logged until now does not count for log_since."""
+        self.mark = len(self.log())
+
+    def log_since(self, pattern):
+        """The text that matches behind the mark; waits for it."""
+        return wait_until(lambda: re.search(pattern, self.log()[self.mark:], re.MULTILINE), 10,
+                          lambda: f"no line matches {pattern}\n{self.log()[self.mark:]}").group(0)
 
     def queue_files(self, queue):
         """Paths of the files in a queue, subdirectories included."""

@@ -40,7 +40,10 @@ def measure(name):
 
 
 def number(value):
-    return "" if value is None else f"{value:.2f}"
+    """Three digits that count, or more."""
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
 
 
 def machine():

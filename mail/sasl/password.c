@@ -11,9 +11,11 @@
 /* "{SHA512-CRYPT}$6$..." */
 static const char *skip_scheme(const char *word)
 {
+    static const char last[] = "CRYPT";
+    const size_t length = sizeof last - 1;
     const char *end = *word == '{' ? strchr(word, '}') : NULL;
 
-    return end != NULL && string_starts(end - strlen("CRYPT"), "CRYPT}") ? end + 1 : word;
+    return end != NULL && (size_t)(end - word) > length && memcmp(end - length, last, length) == 0 ? end + 1 : word;
 }
 
 static bool take_word(struct password_entry *entry, const char *word)

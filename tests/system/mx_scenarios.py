@@ -15,7 +15,8 @@ from harness.scripted import Scripted  # noqa: E402
 OWN = "198.51.100.1"
 ZONE = {
     "one.t": {"MX": ["10 mx1.t"]}, "two.t": {"MX": ["20 mx1.t", "10 dead.t"]}, "a-only.t": {"A": ["127.0.0.11"]},
-    "null.t": {"MX": ["0 ."]}, "no-data.t": {"TXT": ["x"]}, "fail.t": "SERVFAIL", "cname.t": {"CNAME": ["one.t"]},
+    "null.t": {"MX": ["0 ."]}, "no-data.t": {"TXT": ["x"]}, "fail.t": "SERVFAIL",
+    "refused.t": {"MX": "FORMERR", "A": ["127.0.0.11"]}, "cname.t": {"CNAME": ["one.t"]},
     "alias-mx.t": {"MX": ["10 alias.t"]}, "alias.t": {"CNAME": ["mx1.t"]}, "mx-gone.t": {"MX": ["10 gone.t"]},
     "mx-no-data.t": {"MX": ["10 no-data.t"]}, "mx-fail.t": {"MX": ["10 fail.t"]}, "numeric.t": {"MX": ["10 127.0.0.11"]},
     "loop.t": {"MX": ["10 me.t"]}, "behind-us.t": {"MX": ["10 mx1.t", "20 me.t", "30 mx2.t"]},

@@ -186,9 +186,10 @@ def test_digest_that_is_not_to_be_used(dns, make_server, deliver, certificate):
 # ---- answers that cannot be had, or believed ----
 
 @peer
-@pytest.mark.parametrize("level", ["dane", "dane-only"])
-def test_bogus_records(dns, make_server, deliver, level):
-    dns.zone["_25._tcp.mx.signed"] = "SERVFAIL"
+@pytest.mark.parametrize("level, code", [("dane", "SERVFAIL"), ("dane-only", "SERVFAIL"), ("dane", "FORMERR"), ("dane", "NOTAUTH")])
+def test_bogus_records(dns, make_server, deliver, level, code):
+    """No answer is no answer, whatever the name server calls it: it is not that there are no records."""
+    dns.zone["_25._tcp.mx.signed"] = code
     server = make_server()
     mta = deliver(smtp_tls_security_level=level)
     deferred(mta, "TLSA lookup error for mx.signed:25", server)

@@ -12,7 +12,8 @@ enum {
     RECORD_FIXED_SIZE = 10, /* type, class, TTL, length */
     CLASS_IN = 1,
     ALIAS_LIMIT = 16,
-    RCODE_NAME_ERROR = 3,
+    FLAG_RESPONSE = 0x80, FLAG_TRUNCATED = 0x02, /* of the header's third byte */
+    RCODES = 0x0f, RCODE_NONE = 0, RCODE_NAME_ERROR = 3, /* of the fourth */
 };
 
 struct reader {
@@ -266,6 +267,14 @@ static void drop_empty_exchangers(struct dns_answer *answer)
     answer->count = kept;
 }
 
+/* Whether it says at all what there is: a server that cannot or will not answer says that with other codes. */
+static bool is_answer(const unsigned char *reply)
+{
+    int code = reply[3] & RCODES;
+
+    return (reply[2] & FLAG_TRUNCATED) == 0 && (code == RCODE_NONE || code == RCODE_NAME_ERROR);
+}
+
 enum dns_status dns_answer_parse(const unsigned char *reply, size_t length, const char *name, enum dns_type type,
                                  struct arena *arena, struct dns_answer *answer)
 {
@@ -274,8 +283,10 @@ enum dns_status dns_answer_parse(const unsigned char *reply, size_t length, cons
     enum dns_status status;
 
     *answer = (struct dns_answer){0};
-    if (length < HEADER_SIZE || length > UINT16_MAX || !(reply[2] & 0x80))
+    if (length < HEADER_SIZE || length > UINT16_MAX || !(reply[2] & FLAG_RESPONSE))
         return DNS_INVALID;
+    if (!is_answer(reply))
+        return DNS_TRY_AGAIN;
     if (!skip_questions(&reader, read_u16(reply + 4)) || !read_answers(&reader, read_u16(reply + 6), type, &all))
         return DNS_INVALID;
     answer->authentic = reply[3] & 0x20;
@@ -286,7 +297,7 @@ enum dns_status dns_answer_parse(const unsigned char *reply, size_t length, cons
         uint32_t negative = read_negative_ttl(&reader, read_u16(reply + 8));
 
         answer->ttl = negative < answer->ttl ? negative : answer->ttl;
-        if ((reply[3] & 0x0f) == RCODE_NAME_ERROR)
+        if ((reply[3] & RCODES) == RCODE_NAME_ERROR)
             return DNS_NOT_FOUND;
     }
     return status;

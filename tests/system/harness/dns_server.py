@@ -2,7 +2,7 @@
 
     server = DnsServer({"example": {"MX": ["10 mx.example"]}, "mx.example": {"A": ["127.0.0.2"]}}, "127.0.0.1", 53)
 
-A name that is missing does not exist; a value of "SERVFAIL" or "silence" does that, for a name or for one of its types.
+A name that is missing does not exist; a value of "silence" or of a word of CODES does that, for a name or for one of its types.
 Names that end in one of server.signed (".signed") have authentic answers (AD) for who asks for that. Questions are kept in server.questions,
 server.ttl (seconds) is that of all answers, and the zone may be changed at any time.
 """
@@ -12,6 +12,7 @@ import threading
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "TLSA": 52}
 NAMES = {number: name for name, number in TYPES.items()}
+CODES = {"FORMERR": 1, "SERVFAIL": 2, "NOTIMP": 4, "REFUSED": 5, "NOTAUTH": 9}
 AUTHENTIC, DNSSEC_OK, TRUNCATED, DATAGRAM_LIMIT = 0x20, 0x8000, 0x0200, 512
 
 
@@ -96,11 +97,12 @@ class DnsServer:
         path, entry, values = self._find(name, NAMES.get(kind))
         if "silence" in (entry, values):
             return None
-        code = 2 if "SERVFAIL" in (entry, values) else 3 if entry is None else 0
-        answers = [] if code == 2 else [self._record(*alias, "CNAME") for alias in zip(path, path[1:])]
+        failure = next((CODES[value] for value in (entry, values) if isinstance(value, str) and value in CODES), None)
+        code = failure or (3 if entry is None else 0)
+        answers = [] if failure else [self._record(*alias, "CNAME") for alias in zip(path, path[1:])]
         if code == 0:
             answers += [self._record(path[-1], value, NAMES.get(kind)) for value in values]
-        authentic = AUTHENTIC if code != 2 and asks_authentic(query, rest) and all(map(self._is_signed, path)) else 0
+        authentic = AUTHENTIC if not failure and asks_authentic(query, rest) and all(map(self._is_signed, path)) else 0
         header = query[:2] + struct.pack(">HHHHH", 0x8180 | authentic | code, 1, len(answers), 0, 0)
         return header + question + b"".join(answers)
 

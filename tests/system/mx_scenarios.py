@@ -16,6 +16,8 @@ OWN = "198.51.100.1"
 ZONE = {
     "one.t": {"MX": ["10 mx1.t"]}, "two.t": {"MX": ["20 mx1.t", "10 dead.t"]}, "a-only.t": {"A": ["127.0.0.11"]},
     "null.t": {"MX": ["0 ."]}, "no-data.t": {"TXT": ["x"]}, "fail.t": "SERVFAIL",
+    "malformed.t": {"MX": ["10 mx!1.t", "10 -mx2.t"], "A": ["127.0.0.11"]}, "half-malformed.t": {"MX": ["10 mx!1.t", "20 mx1.t"]},
+    "flood.t": {"MX": [f"10 f{i}.t" for i in range(300)]},
     "refused.t": {"MX": "FORMERR", "A": ["127.0.0.11"]}, "cname.t": {"CNAME": ["one.t"]},
     "alias-mx.t": {"MX": ["10 alias.t"]}, "alias.t": {"CNAME": ["mx1.t"]}, "mx-gone.t": {"MX": ["10 gone.t"]},
     "mx-no-data.t": {"MX": ["10 no-data.t"]}, "mx-fail.t": {"MX": ["10 fail.t"]}, "numeric.t": {"MX": ["10 127.0.0.11"]},
@@ -44,7 +46,7 @@ def main():
     (directory / "resolv.conf").write_text("nameserver 127.0.0.53\n")
     subprocess.run(f"ip link set lo up && ip addr add {OWN}/24 dev lo && "
                    f"mount --bind {directory}/resolv.conf /etc/resolv.conf", shell=True, check=True)
-    DnsServer(ZONE, "127.0.0.53", 53)
+    dns = DnsServer(ZONE, "127.0.0.53", 53)
     for address, answers in SERVERS.items():
         Scripted(address=address, port=25, **answers)
     (directory / "agent").mkdir()
@@ -59,7 +61,8 @@ def main():
         line = agent.line(f"u{i}@x.example")
         outcomes[name] = re.search(r"relay=([^,]+), .*dsn=([^,]+), status=(\S+) \((.*)\)$", line).groups()
     agent.finish()
-    json.dump({"outcomes": outcomes, "log": agent.log}, sys.stdout)
+    looked_for = len({name for name, kind in dns.questions if re.fullmatch(r"f\d+\.t", name)})
+    json.dump({"outcomes": outcomes, "log": agent.log, "looked_for": looked_for}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ EXPECTED = {
     "fail.t": ("none", "4.4.3", "deferred", FAIL + "fail.t type=MX: Host not found, try again"),
     # Postfix returns this one at once; what a name server cannot answer now is no reason to lose mail.
     "refused.t": ("none", "4.4.3", "deferred", FAIL + "refused.t type=MX: Host not found, try again"),
+    "malformed.t": ("none", "5.4.4", "bounced",
+                    "Name service error for name=malformed.t type=MX: Malformed or unexpected name server reply"),
+    "half-malformed.t": ("mx1.t[127.0.0.11]:25", "2.0.0", "sent", SENT),
     "mx-gone.t": ("none", "5.4.4", "bounced", FAIL + "gone.t type=A: Host not found"),
     "mx-no-data.t": ("none", "5.4.4", "bounced",
                      FAIL + "no-data.t type=A: Host found but no data record of requested type"),
@@ -62,7 +65,7 @@ def seen(tmp_path_factory):
     directory = tmp_path_factory.mktemp("mx")
     for path in (directory, *directory.parents[:2]):
         path.chmod(0o755)
-    request = json.dumps({"directory": str(directory), "destinations": [*EXPECTED, "many.t"]})
+    request = json.dumps({"directory": str(directory), "destinations": [*EXPECTED, "many.t", "flood.t"]})
     run = subprocess.run(["unshare", "-n", "-m", sys.executable, str(Path(__file__).parent / "mx_scenarios.py")],
                          input=request, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
@@ -81,3 +84,8 @@ def test_log(seen):
 
 def test_address_limit(seen):
     assert sum("connect to d" in line and ".t[127.0.0.3" in line and "to=<" not in line for line in seen["log"]) == 5
+
+
+def test_records_limit(seen):
+    """As with Postfix since 3.9: who has very many servers keeps nobody busy with looking for all of them."""
+    assert seen["looked_for"] == 100

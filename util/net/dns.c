@@ -267,8 +267,9 @@ static void describe(enum dns_status status, const char *name, enum dns_type typ
     if (status == DNS_NULL_MX)
         error_set(error, "Domain %s does not accept mail (nullMX)", name);
     else
-        error_set(error, "Host or domain name not found. Name service error for name=%s type=%s: %s", name,
-                  dns_type_name(type, type_name), texts[status]);
+        error_set(error, "%sName service error for name=%s type=%s: %s",
+                  status != DNS_INVALID ? "Host or domain name not found. " : "", name, dns_type_name(type, type_name),
+                  texts[status]);
 }
 
 enum dns_status dns_lookup(struct dns *dns, const char *name, enum dns_type type, struct deadline deadline,

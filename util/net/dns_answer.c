@@ -12,6 +12,7 @@ enum {
     RECORD_FIXED_SIZE = 10, /* type, class, TTL, length */
     CLASS_IN = 1,
     ALIAS_LIMIT = 16,
+    RECORD_LIMIT = 100, /* of one answer; as with Postfix since 3.9 the rest is passed over */
     FLAG_RESPONSE = 0x80, FLAG_TRUNCATED = 0x02, /* of the header's third byte */
     RCODES = 0x0f, RCODE_NONE = 0, RCODE_NAME_ERROR = 3, /* of the fourth */
 };
@@ -186,8 +187,7 @@ static bool read_answers(struct reader *reader, size_t count, enum dns_type type
             continue;
         if (!read_data(reader, record))
             return false;
-        if (target_valid(record))
-            all->count++;
+        all->count++;
     }
     return true;
 }
@@ -235,22 +235,28 @@ static const char *follow_aliases(const struct dns_answer *all, const char *name
 static enum dns_status choose_answers(const struct dns_answer *all, const char *name, enum dns_type type,
                                       struct arena *arena, struct dns_answer *answer)
 {
+    bool malformed = false;
+
     answer->ttl = UINT32_MAX;
     answer->canonical = type == DNS_CNAME ? name : follow_aliases(all, name, answer);
     if (answer->canonical == NULL)
         return DNS_INVALID;
     answer->records = arena_alloc(arena, (all->count + 1) * sizeof *answer->records);
-    for (size_t i = 0; i < all->count; i++) {
+    for (size_t i = 0; i < all->count && answer->count < RECORD_LIMIT; i++) {
         const struct dns_record *record = &all->records[i];
 
         if (record->type != type || !string_equal_ignore_case(record->owner, answer->canonical))
             continue;
+        if (!target_valid(record)) {
+            malformed = true;
+            continue;
+        }
         answer->records[answer->count++] = *record;
         if (record->ttl < answer->ttl)
             answer->ttl = record->ttl;
     }
-    if (answer->count == 0)
-        return DNS_NO_DATA;
+    if (answer->count == 0) /* a domain whose servers have impossible names has servers: its own address is not one */
+        return malformed ? DNS_INVALID : DNS_NO_DATA;
     if (type == DNS_MX && answer->count == 1 && *answer->records[0].name == '\0')
         return DNS_NULL_MX;
     return DNS_OK;

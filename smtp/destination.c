@@ -7,6 +7,7 @@
 
 #include "smtp/dnssec.h"
 #include "util/base/log.h"
+#include "util/net/ascii_name.h"
 
 enum { LOOKUP_SECONDS = 300, PREFERENCE_NONE = 0, SMTP_PORT = 25 };
 
@@ -390,7 +391,7 @@ bool destination_lookup(const struct smtp_client *client, const char *item, stru
         item += strlen("inet:");
     if (!net_endpoint_parse(item, client->default_port, &endpoint, &trouble->reason))
         return set_trouble(trouble, "4.3.5");
-    name = arena_copy(arena, endpoint.host);
+    name = net_name_ascii(arena_copy(arena, endpoint.host), arena);
     lookup.port = endpoint.port;
     if (destination_uses_mx(client, &endpoint))
         return lookup_domain(&lookup, name);

@@ -8,6 +8,7 @@
 #include "smtp/tls.h"
 #include "util/base/log.h"
 #include "util/base/text.h"
+#include "util/net/ascii_name.h"
 
 enum { ANCHOR_FILE_LIMIT = 1024 * 1024 };
 
@@ -205,11 +206,21 @@ static bool read_anchors(struct smtp_tls_policy *policy, const char *files, stru
 
 /* ---- both together ---- */
 
+/* Without brackets and port. */
+static const char *host_of(const struct smtp_client *client, const char *item, struct arena *arena)
+{
+    struct net_endpoint endpoint;
+    struct error ignored;
+
+    return net_endpoint_parse(item, client->default_port, &endpoint, &ignored) ? arena_copy(arena, endpoint.host) : item;
+}
+
+/* Tables have names as people write them. */
 static bool read_table(const struct smtp_client *client, const char *item, struct draft *draft, struct arena *arena,
                        struct error *error)
 {
     struct text found = {0};
-    enum table_result result = look_up(client, item, draft->policy->nexthop, &found, error);
+    enum table_result result = look_up(client, item, host_of(client, item, arena), &found, error);
     bool good = result != TABLE_ERROR;
 
     draft->policy->administered = result == TABLE_FOUND;
@@ -287,13 +298,9 @@ static bool complete_without_tlsa(const struct smtp_client *client, const struct
 static void begin_policy(const struct smtp_client *client, const char *item, struct arena *arena,
                          struct smtp_tls_policy *policy)
 {
-    struct net_endpoint endpoint;
-    struct error ignored;
-
     *policy = (struct smtp_tls_policy){.ciphers = "", .match = "", .server_name = client->config->tls_servername,
                                        .identity = "none"};
-    policy->nexthop = net_endpoint_parse(item, client->default_port, &endpoint, &ignored) ? arena_copy(arena, endpoint.host)
-                                                                                         : item;
+    policy->nexthop = net_name_ascii(host_of(client, item, arena), arena);
     policy->domain = policy->nexthop;
 }
 

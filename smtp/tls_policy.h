@@ -25,7 +25,7 @@ struct smtp_tls_policy {
     const char *match;       /* names and strategies between blanks, commas or colons; or fingerprints */
     const char *server_name; /* "hostname", "nexthop", a name; "": none */
     const char *const *anchors; /* PEM texts that are trusted in place of the CAs, NULL at the end; NULL: none */
-    const char *nexthop;     /* without brackets and port */
+    const char *nexthop;     /* without brackets and port, as DNS and certificates have it */
     const char *identity;    /* the same for what is as good: sessions may be shared */
     bool administered;       /* smtp_tls_policy_maps has an entry for the next hop */
     bool public_cas;         /* the system's CAs are trusted too */

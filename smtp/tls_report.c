@@ -5,6 +5,7 @@
 
 #include "util/base/log.h"
 #include "util/base/memory.h"
+#include "util/net/ascii_name.h"
 #include "util/net/tls.h"
 
 /* More than these on their way at once say that tlsrpt does not keep up. */
@@ -49,7 +50,7 @@ const char *smtp_tls_report_domain(const struct smtp_client *client, const char 
     if (client->reporter == NULL || !net_endpoint_parse(item, client->default_port, &endpoint, &ignored) ||
         !destination_uses_mx(client, &endpoint))
         return NULL;
-    return arena_copy(arena, endpoint.host);
+    return net_name_ascii(arena_copy(arena, endpoint.host), arena);
 }
 
 /* ---- how it ended ---- */

@@ -11,6 +11,7 @@
 #include "smtpd/session.h"
 #include "smtpd/tls.h"
 #include "util/base/memory.h"
+#include "util/net/ascii_name.h"
 
 static bool open_list(struct smtpd *smtpd, struct match_list **list, const char *patterns, int flags,
                       const char *name, struct error *error)
@@ -151,6 +152,8 @@ bool smtpd_setup(struct service_environment *environment, struct error *error)
     smtpd->mail = environment->mail;
     smtpd->config = environment->parameters;
     smtpd->unchecked = needs_no_checks(environment);
+    if (environment->chrooted)
+        net_name_prepare(); /* for lookups of domains beyond ASCII */
     smtpd->interfaces = net_interfaces_list(&smtpd->interface_count, error);
     smtpd->dns = dns_new(&dns, error);
     if (smtpd->dns == NULL || !read_choices(smtpd, error) || !open_lists(smtpd, error) || !auth_setup(smtpd, error) ||

@@ -40,3 +40,15 @@ bool net_name_to_ascii(const char *name, struct text *out)
     functions.free(ascii);
     return true;
 }
+
+const char *net_name_ascii(const char *name, struct arena *arena)
+{
+    struct text ascii = {0};
+    const char *copy;
+
+    if (!string_has_high_bytes(name))
+        return name;
+    copy = net_name_to_ascii(name, &ascii) ? arena_copy(arena, text_string(&ascii)) : name;
+    text_free(&ascii);
+    return copy;
+}

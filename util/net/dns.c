@@ -9,6 +9,7 @@
 #include "util/base/map.h"
 #include "util/base/memory.h"
 #include "util/base/text.h"
+#include "util/net/ascii_name.h"
 #include "util/net/dns_transport.h"
 #include "util/task/task.h"
 
@@ -275,7 +276,7 @@ static void describe(enum dns_status status, const char *name, enum dns_type typ
 enum dns_status dns_lookup(struct dns *dns, const char *name, enum dns_type type, struct deadline deadline,
                            struct arena *arena, struct dns_answer *answer, struct error *error)
 {
-    char *plain = arena_copy(arena, name);
+    char *plain = arena_copy(arena, net_name_ascii(name, arena));
     size_t length = strlen(plain);
     enum dns_status status = DNS_INVALID;
     bool authentic = true; /* all the way */

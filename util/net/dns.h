@@ -71,9 +71,9 @@ struct dns_settings {
 struct dns *dns_new(const struct dns_settings *settings, struct error *error);
 void dns_free(struct dns *dns); /* no task may be waiting in it. NULL is fine */
 
-/* Asks, from within a task, and follows CNAMEs. The answer lives in the arena. Unless DNS_OK, error (may be NULL)
- * has the text as Postfix words it: "Host or domain name not found. Name service error for name=x type=MX: Host not
- * found". */
+/* Asks, from within a task, and follows CNAMEs; a name beyond ASCII is asked for as DNS has it (ascii_name.h). The
+ * answer lives in the arena. Unless DNS_OK, error (may be NULL) has the text as Postfix words it: "Host or domain name
+ * not found. Name service error for name=x type=MX: Host not found". */
 enum dns_status dns_lookup(struct dns *dns, const char *name, enum dns_type type, struct deadline deadline,
                            struct arena *arena, struct dns_answer *answer, struct error *error);
 

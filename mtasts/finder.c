@@ -187,6 +187,21 @@ static bool run_attempt(struct sts_finder *finder, const char *domain, const cha
     return place;
 }
 
+/* A policy that was kept may have had to make room for others since: then it is as if it had never been fetched. */
+static bool has_outcome(struct sts_finder *finder, const struct attempt *attempt)
+{
+    struct arena *arena;
+    struct sts_entry entry;
+    bool kept;
+
+    if (attempt->reason != NULL || attempt->text != NULL)
+        return true;
+    arena = arena_new();
+    kept = sts_cache_find(finder->cache, attempt->domain, now_seconds(), arena, &entry);
+    arena_free(arena);
+    return kept;
+}
+
 /* Sees to it that the domain's last fetch is not long ago. False: it could not be had in time. */
 static bool fetch_once(struct sts_finder *finder, const char *domain, const char *id, struct deadline deadline)
 {
@@ -203,7 +218,7 @@ static bool fetch_once(struct sts_finder *finder, const char *domain, const char
         if (result != WAIT_READY)
             return false;
     }
-    if (attempt != NULL && !deadline_passed(attempt->good_until))
+    if (attempt != NULL && !deadline_passed(attempt->good_until) && has_outcome(finder, attempt))
         return true;
     return run_attempt(finder, domain, id, deadline);
 }

@@ -400,20 +400,26 @@ def test_one_fetch_for_all_who_ask(world):
     assert world.host.requests == [DOMAIN]
 
 
-def test_fetches_at_once_are_bounded(world):
-    """Slow policy hosts of many domains: no more than so many are asked at once, and none is asked twice."""
-    domains = [f"d{i}.example" for i in range(6)]
-    for i, domain in enumerate(domains):
+def start_with_many(world, count, text, **settings):
+    """So many domains that publish the same. Their names."""
+    domains = [f"d{i}.example" for i in range(count)]
+    for domain in domains:
         world.dns.zone[domain] = {"MX": [f"10 {MX}"]}
         world.dns.zone["_mta-sts." + domain] = {"TXT": ["v=STSv1; id=1"]}
         world.dns.zone["mta-sts." + domain] = {"A": ["127.0.0.1"]}
-        world.host.policies[domain] = policy("enforce", MX)
+        world.host.policies[domain] = text
     world.host.context = context_of(make_certificate(
         world.directory, "many", issuer=world.authority,
         extensions=("subjectAltName=" + ",".join(f"DNS:mta-sts.{domain}" for domain in domains), "basicConstraints=CA:FALSE")))
-    world.host.delay = 0.5
     world.start(relayhost="", transport_maps="inline:{" + ", ".join(f"{d}=smtp:{d}:{world.sink.port}" for d in domains) + "}",
-                mtasts_fetch_limit="2", mtasts_cache_limit="10")
+                **settings)
+    return domains
+
+
+def test_fetches_at_once_are_bounded(world):
+    """Slow policy hosts of many domains: no more than so many are asked at once, and none is asked twice."""
+    world.host.delay = 0.5
+    domains = start_with_many(world, 6, policy("enforce", MX), mtasts_fetch_limit="2", mtasts_cache_limit="10")
     with world.mta.smtp() as client:
         client.ehlo()
         for domain in domains:
@@ -421,3 +427,12 @@ def test_fetches_at_once_are_bounded(world):
     world.sink.wait_for(6)
     assert sorted(world.host.requests) == domains
     assert world.host.most_under_way == 2
+
+
+def test_policies_for_which_there_is_no_room(world):
+    """What was fetched a moment ago and had to make room for others is fetched again: it is not as if there were none."""
+    domains = start_with_many(world, 12, policy("enforce", "nowhere.example"), mtasts_fetch_interval="600s", mtasts_cache_limit="10")
+    for turn in range(2):
+        for domain in domains:
+            assert world.send(f"u{turn}@{domain}") == ("4.7.5", "deferred", f"host {MX} is not in the MTA-STS policy of {domain}")
+    assert not world.sink.messages

@@ -175,13 +175,13 @@ static void pass_over(struct attempt *attempt, const struct smtp_host *host, con
 }
 
 /* How much TLS the host has to have. */
-static bool find_host_policy(struct attempt *attempt, const struct smtp_tls_policy *nexthop, const struct smtp_host *host,
-                             struct smtp_tls_policy *policy, struct smtp_trouble *trouble)
+static bool find_host_policy(struct attempt *attempt, const char *item, const struct smtp_tls_policy *nexthop,
+                             const struct smtp_host *host, struct smtp_tls_policy *policy, struct smtp_trouble *trouble)
 {
     struct arena *arena = attempt->delivery->arena;
 
     *policy = *nexthop;
-    if (!attempt->relaxed && !smtp_host_policy(attempt->client, nexthop, host, arena, policy, trouble))
+    if (!attempt->relaxed && !smtp_host_policy(attempt->client, item, nexthop, host, arena, policy, trouble))
         return false;
     note_tls(attempt, smtp_tls_status_level(nexthop, policy, arena), NULL);
     return true;
@@ -251,7 +251,7 @@ static void try_host(struct attempt *attempt, const char *item, const struct smt
     log_failures(attempt);
     here.policy = &policy;
     *trouble = (struct smtp_trouble){0};
-    if (!find_host_policy(attempt, purpose->policy, host, &policy, trouble)) {
+    if (!find_host_policy(attempt, item, purpose->policy, host, &policy, trouble)) {
         smtp_tls_report_host(attempt->client, &here, host, trouble);
         log_warning(NULL, "TLS policy lookup for %s/%s: %s", item, host->name, trouble->reason.text);
         keep_trouble(attempt, trouble);
@@ -293,19 +293,18 @@ static bool look_up_policies(struct attempt *attempt, const char *item, struct s
     const struct smtp_client *client = attempt->client;
     struct arena *arena = attempt->delivery->arena;
     int64_t sendopts = attempt->delivery->request.sendopts;
-    bool required = (sendopts & SENDOPT_REQUIRETLS) != 0 && client->mail->requiretls_enable;
+    bool required = (sendopts & SENDOPT_REQUIRETLS) != 0 && client->mail->requiretls_enable, known;
 
     attempt->tls_status = NULL;
     attempt->relaxed = !required && (sendopts & SENDOPT_TLS_REQUIRED_NO) != 0;
     if (!(attempt->relaxed ? smtp_tls_policy_relaxed : smtp_tls_policy_find)(client, item, arena, policy, &trouble->reason))
         return misconfigured("TLS policy", item, trouble);
     attempt->requiretls = required ? REQUIRETLS_ENFORCED : REQUIRETLS_NOTHING;
+    known = !required || smtp_requiretls_find(client, item, &attempt->requiretls, &trouble->reason);
     note_tls(attempt, smtp_tls_level_name(policy->level), NULL);
-    if (required && !smtp_requiretls_find(client, item, &attempt->requiretls, &trouble->reason))
+    if (!known)
         return misconfigured("REQUIRETLS policy", item, trouble);
-    note_tls(attempt, smtp_tls_level_name(policy->level), NULL);
-    return attempt->relaxed ||
-           smtp_sts_find(client, item, arena, policy->without_tlsa != NULL ? policy->without_tlsa : policy, trouble);
+    return attempt->relaxed || smtp_host_policy_varies(policy) || smtp_sts_find(client, item, arena, policy, trouble);
 }
 
 /* Not inlined: the trouble is large, and would lie on the stack for as long as servers are waited for. */

@@ -20,16 +20,26 @@ static bool fits_wrapper_mode(const struct smtp_client *client, const struct smt
     return error_set(&trouble->reason, "server unavailable or unable to receive mail");
 }
 
-bool smtp_host_policy(const struct smtp_client *client, const struct smtp_tls_policy *policy, const struct smtp_host *host,
-                      struct arena *arena, struct smtp_tls_policy *result, struct smtp_trouble *trouble)
+/* Where DANE may protect the host, nobody has asked for an STS policy yet: mtasts must not be needed for what it does not matter
+ * to. */
+static bool without_dane(const struct smtp_client *client, const char *item, const struct smtp_tls_policy *policy,
+                         const struct smtp_host *host, struct arena *arena, struct smtp_tls_policy *result,
+                         struct smtp_trouble *trouble)
 {
-    const struct smtp_tls_policy *otherwise = policy->without_tlsa != NULL ? policy->without_tlsa : policy;
+    if (policy->without_tlsa != NULL && !smtp_sts_find(client, item, arena, policy->without_tlsa, trouble))
+        return false;
+    return smtp_sts_host_policy(policy->without_tlsa != NULL ? policy->without_tlsa : policy, host, arena, result, trouble) &&
+           fits_wrapper_mode(client, result, trouble);
+}
 
+bool smtp_host_policy(const struct smtp_client *client, const char *item, const struct smtp_tls_policy *policy,
+                      const struct smtp_host *host, struct arena *arena, struct smtp_tls_policy *result,
+                      struct smtp_trouble *trouble)
+{
     *trouble = (struct smtp_trouble){0};
     switch (smtp_dane_policy(client, policy, host, arena, result, trouble)) {
     case SMTP_DANE_APPLIES: return true;
     case SMTP_DANE_TROUBLE: return false;
-    default:
-        return smtp_sts_host_policy(otherwise, host, arena, result, trouble) && fits_wrapper_mode(client, result, trouble);
+    default: return without_dane(client, item, policy, host, arena, result, trouble);
     }
 }

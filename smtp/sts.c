@@ -33,7 +33,7 @@ static bool applies(const struct smtp_client *client, const char *item, const st
     struct net_endpoint endpoint;
     struct error ignored;
 
-    return client->config->smtp_mta_sts && !policy->administered &&
+    return client->config->smtp_mta_sts && !policy->administered && policy->sts == NULL && /* not known already */
            policy->level >= SMTP_TLS_MAY && policy->level < SMTP_TLS_DANE && /* nobody said who the server has to be */
            net_endpoint_parse(item, client->default_port, &endpoint, &ignored) && destination_uses_mx(client, &endpoint);
 }

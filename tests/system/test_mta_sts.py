@@ -335,14 +335,27 @@ def test_encrypt_is_raised(world, certificates):
     assert world.send()[:2] == ("4.7.5", "deferred")
 
 
-def test_mail_waits_without_the_service(world):
+def stop_service(mta):
+    (mta.etc / "master.cf").write_text((mta.etc / "master.cf").read_text().replace("\nmtasts ", "\n#mtasts "))
+    mta.reload()
+
+
+@pytest.mark.parametrize("dane", [False, True])
+def test_mail_waits_without_the_service(world, dane):
     """A broken service of ours must not take a domain's protection away."""
-    world.start()
-    (world.mta.etc / "master.cf").write_text((world.mta.etc / "master.cf").read_text().replace("\nmtasts ", "\n#mtasts "))
-    world.mta.reload()
+    world.start(**({"smtp_tls_security_level": "dane", "smtp_dns_support_level": "dnssec"} if dane else {}))
+    stop_service(world.mta)
     dsn, status, reason = world.send()
     assert (dsn, status) == ("4.3.0", "deferred") and f"MTA-STS policy of {DOMAIN} cannot be found out" in reason
     assert not world.sink.messages
+
+
+def test_service_is_not_asked_where_dane_protects(world, certificates):
+    world.dns.signed = (".example",)
+    world.dns.zone[f"_{world.sink.port}._tcp.{MX}"] = {"TLSA": [tlsa_data(certificates["mx"])]}
+    world.start(smtp_tls_security_level="dane", smtp_dns_support_level="dnssec")
+    stop_service(world.mta)
+    assert world.send()[1] == "sent"
 
 
 def test_mail_waits_for_a_stalled_service(world):

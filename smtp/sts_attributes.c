@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "mail/tlsrpt/failure.h"
 #include "util/base/text.h"
 
 static void add(struct smtp_sts_strings *strings, const char *item, struct arena *arena)
@@ -54,20 +55,17 @@ static bool take_ttl(struct smtp_sts_attributes *attributes, const char *value, 
     return string_all_digits(value) || error_set(error, "policy_ttl=%s: it is a number of seconds", value);
 }
 
-/* RFC 8460 section 4.3. */
+/* Those that an MTA-STS policy can have. */
 static bool take_failure(struct smtp_sts_attributes *attributes, const char *value, struct arena *arena, struct error *error)
 {
-    static const struct {
-        const char *word;
-        enum tls_failure failure;
-    } failures[] = {{"sts-policy-fetch-error", TLS_FAILURE_STS_POLICY_FETCH}, {"sts-policy-invalid", TLS_FAILURE_STS_POLICY_INVALID},
-                    {"sts-webpki-invalid", TLS_FAILURE_STS_WEBPKI_INVALID},   {"validation-failure", TLS_FAILURE_VALIDATION}};
+    static const enum tls_failure failures[] = {TLS_FAILURE_STS_POLICY_FETCH, TLS_FAILURE_STS_POLICY_INVALID,
+                                                TLS_FAILURE_STS_WEBPKI_INVALID, TLS_FAILURE_VALIDATION};
 
     (void)arena;
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++)
-        if (string_equal(value, failures[i].word)) {
-            attributes->failure = failures[i].failure;
-            attributes->failure_reason = failures[i].word;
+        if (string_equal(value, tlsrpt_failure_word(failures[i]))) {
+            attributes->failure = failures[i];
+            attributes->failure_reason = tlsrpt_failure_word(failures[i]);
             return true;
         }
     return error_set(error, "policy_failure=%s: it is sts-policy-fetch-error, sts-policy-invalid, sts-webpki-invalid or "

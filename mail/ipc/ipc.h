@@ -102,7 +102,7 @@ enum mtasts_mode { MTASTS_NONE, MTASTS_TESTING, MTASTS_ENFORCE };
 /* RFC 8460 section 4.4 */
 enum tls_policy_type { TLS_POLICY_NONE_FOUND, TLS_POLICY_TLSA, TLS_POLICY_STS };
 
-/* RFC 8460 section 4.3; their words in reports are in mail/tlsrpt. */
+/* RFC 8460 section 4.3; their words are in mail/tlsrpt/failure.h. */
 enum tls_failure {
     TLS_FAILURE_NONE,
     TLS_FAILURE_STARTTLS_NOT_SUPPORTED,

@@ -2,6 +2,7 @@
 
 #include <time.h>
 
+#include "mail/tlsrpt/failure.h"
 #include "util/base/json.h"
 
 static const char *const policy_types[] = {
@@ -10,28 +11,10 @@ static const char *const policy_types[] = {
     [TLS_POLICY_STS] = "sts",
 };
 
-/* RFC 8460 section 4.3; what this program does not know is the general failure there. */
-static const char *const result_types[] = {
-    [TLS_FAILURE_NONE] = "validation-failure",
-    [TLS_FAILURE_STARTTLS_NOT_SUPPORTED] = "starttls-not-supported",
-    [TLS_FAILURE_CERTIFICATE_HOST_MISMATCH] = "certificate-host-mismatch",
-    [TLS_FAILURE_CERTIFICATE_EXPIRED] = "certificate-expired",
-    [TLS_FAILURE_CERTIFICATE_NOT_TRUSTED] = "certificate-not-trusted",
-    [TLS_FAILURE_VALIDATION] = "validation-failure",
-    [TLS_FAILURE_TLSA_INVALID] = "tlsa-invalid",
-    [TLS_FAILURE_DNSSEC_INVALID] = "dnssec-invalid",
-    [TLS_FAILURE_DANE_REQUIRED] = "dane-required",
-    [TLS_FAILURE_STS_POLICY_FETCH] = "sts-policy-fetch-error",
-    [TLS_FAILURE_STS_POLICY_INVALID] = "sts-policy-invalid",
-    [TLS_FAILURE_STS_WEBPKI_INVALID] = "sts-webpki-invalid",
-};
-
-static const char *word(const char *const *words, size_t count, int64_t number)
+static const char *policy_word(int64_t type)
 {
-    return words[number >= 0 && (size_t)number < count ? number : 0];
+    return policy_types[type >= 0 && (size_t)type < sizeof policy_types / sizeof *policy_types ? type : TLS_POLICY_NONE_FOUND];
 }
-
-#define WORD(words, number) word(words, sizeof(words) / sizeof *(words), number)
 
 const char *tlsrpt_time(int64_t seconds, char buffer[TLSRPT_TIME_SIZE])
 {
@@ -69,7 +52,7 @@ static void append_strings(struct text *json, const char *name, const struct ipc
 static void append_failure(struct text *json, const struct tlsrpt_failure *failure)
 {
     text_append_char(json, '{');
-    json_append_member(json, "result-type", WORD(result_types, failure->failure));
+    json_append_member(json, "result-type", tlsrpt_failure_word(failure->failure));
     append_optional(json, "sending-mta-ip", failure->sending_address);
     append_optional(json, "receiving-mx-hostname", failure->receiving_host);
     append_optional(json, "receiving-mx-helo", failure->receiving_helo);
@@ -85,7 +68,7 @@ static void append_policy(struct text *json, const char *domain, const struct tl
     const struct tlsrpt_policy *policy = &counted->policy;
 
     text_append(json, "{\"policy\": {");
-    json_append_member(json, "policy-type", WORD(policy_types, policy->type));
+    json_append_member(json, "policy-type", policy_word(policy->type));
     if (policy->lines.count > 0)
         append_strings(json, "policy-string", &policy->lines);
     append_optional(json, "policy-domain", domain);

@@ -49,6 +49,7 @@ struct smtp_session {
     int uses;                /* deliveries so far, this one included */
     const struct tls_peer *tls; /* NULL: not encrypted */
     const char *tls_key;     /* of what may be resumed later */
+    unsigned tickets;        /* that came for that */
     const char *tls_identity; /* of the policy that it was made under */
     const char *tls_level;   /* of that policy, for the log: tls_status.h */
     bool tls_failed;         /* the handshake */

@@ -7,6 +7,9 @@
 #include "smtp/tls_report.h"
 #include "util/base/log.h"
 #include "util/base/memory.h"
+#include "util/task/task.h"
+
+enum { TICKETS_KEPT = 2 };
 
 /* ---- start ---- */
 
@@ -131,11 +134,37 @@ static const char *session_key(const struct smtp_session *session, const struct 
     return arena_format(arena, "%s %s %s", session->relay, session->client->config->helo_name, policy->identity);
 }
 
+struct keeping {
+    const char *cache;
+    char *key;
+    struct text bytes;
+    duration lifetime;
+};
+
+static void keep(void *argument)
+{
+    struct keeping *keeping = argument;
+
+    session_cache_keep(keeping->cache, keeping->key, keeping->bytes.data, keeping->bytes.length, keeping->lifetime);
+    free(keeping->key);
+    text_wipe(&keeping->bytes);
+    free(keeping);
+}
+
+/* OpenSSL's callbacks cannot wait for tlsmgr: a task of its own does. Servers may send as many tickets as they like, one would do. */
 static void keep_session(void *context, const void *bytes, size_t length)
 {
     struct smtp_session *session = context;
+    struct keeping *keeping;
 
-    session_cache_keep(cache_name(session), session->tls_key, bytes, length, session->client->tls->session_lifetime);
+    if (session->tickets++ >= TICKETS_KEPT)
+        return;
+    keeping = memory_new(sizeof *keeping);
+    keeping->cache = cache_name(session);
+    keeping->key = memory_copy_string(session->tls_key);
+    text_append_bytes(&keeping->bytes, bytes, length);
+    keeping->lifetime = session->client->tls->session_lifetime;
+    task_start(keep, keeping);
 }
 
 /* ---- the handshake ---- */

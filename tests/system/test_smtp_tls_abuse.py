@@ -1,5 +1,6 @@
 """Servers, and those between us and them, that abuse TLS: nothing of the mail is said, and nobody else has to wait."""
 import os
+import signal
 import ssl
 import subprocess
 import time
@@ -267,3 +268,25 @@ def test_revocation_lists_are_not_looked_at(make_instance, make_tls_sink, author
     mta = send(make_instance, sink.nexthop, "verify", smtp_tls_verify_cert_match="mx.example", **{f"smtp_tls_{where}": place})
     assert sink.wait_for(1)[0].encrypted
     mta.wait_log("Verified TLS connection established")
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="about our own tlsmgr")
+def test_tickets_hold_up_nothing(make_instance, make_tls_sink):
+    """However many a server sends, and however slowly they are kept: the mail does not wait for that."""
+    sink = make_tls_sink()
+    sink.tls.num_tickets = 50
+    mta = send(make_instance, sink.nexthop, smtp_tls_session_cache_database="lmdb:none", smtp_connection_cache_on_demand="no")
+    mta.wait_log("to=<b@y.example>, .*status=sent")
+    stopped = mta.processes("tlsmgr")
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        with mta.smtp() as client:
+            client.ehlo()
+            client.transaction("a@x.example", ["c@y.example"], "Subject: x\r\n\r\nhello\r\n")
+        mta.wait_log("to=<c@y.example>, .*status=sent", timeout=30)
+        assert mta.log().split("to=<c@y.example>")[0].count("no TLS session cache") == 1  # whether there is a session to resume
+        mta.wait_log("no TLS session cache(.*\\n)+.*no TLS session cache")
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)

@@ -151,20 +151,25 @@ static void keep(void *argument)
     free(keeping);
 }
 
-/* OpenSSL's callbacks cannot wait for tlsmgr: a task of its own does. Servers may send as many tickets as they like, one would do. */
-static void keep_session(void *context, const void *bytes, size_t length)
+/* OpenSSL's callbacks cannot wait for tlsmgr: a task of its own does, one after the other. Of length 0: what was kept goes. */
+static void begin_keeping(const struct smtp_session *session, const void *bytes, size_t length)
 {
-    struct smtp_session *session = context;
-    struct keeping *keeping;
+    struct keeping *keeping = memory_new(sizeof *keeping);
 
-    if (session->tickets++ >= TICKETS_KEPT)
-        return;
-    keeping = memory_new(sizeof *keeping);
     keeping->cache = cache_name(session);
     keeping->key = memory_copy_string(session->tls_key);
     text_append_bytes(&keeping->bytes, bytes, length);
     keeping->lifetime = session->client->tls->session_lifetime;
     task_start(keep, keeping);
+}
+
+/* Servers may send as many tickets as they like; one would do. */
+static void keep_session(void *context, const void *bytes, size_t length)
+{
+    struct smtp_session *session = context;
+
+    if (session->tickets++ < TICKETS_KEPT)
+        begin_keeping(session, bytes, length);
 }
 
 /* ---- the handshake ---- */
@@ -245,6 +250,14 @@ static enum tls_result connect_tls(struct smtp_session *session, const struct sm
     return result;
 }
 
+/* A server that is refused may be better when it is asked again: what it is has to be seen anew then. */
+static void keep_no_session(struct smtp_session *session)
+{
+    session->tickets = TICKETS_KEPT;
+    if (session->tls_key != NULL)
+        begin_keeping(session, "", 0);
+}
+
 bool smtp_tls_judge(const struct smtp_tls_policy *policy, struct tls_peer *peer)
 {
     bool verified = peer->trust == TLS_VERIFIED;
@@ -287,6 +300,7 @@ static bool begin(struct smtp_session *session, const struct smtp_tls_policy *po
         return true;
     error_set(&trouble->reason, "Server certificate not verified");
     trouble->lack = TROUBLE_NOT_VERIFIED;
+    keep_no_session(session);
     return fail(session, "4.7.5", arena, trouble);
 }
 

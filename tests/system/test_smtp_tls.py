@@ -217,3 +217,19 @@ def test_a_kept_connection_stays_with_its_policy(make_instance, make_tls_sink, d
             client.transaction("a@x.example", [f"b@{'clear' if count % 2 else 'y'}.example"], "Subject: x\r\n\r\nhello\r\n")
     for message in sink.wait_for(6):
         assert message.encrypted == ("clear" not in message.recipients[0])
+
+
+@pytest.mark.skipif(MTA == "postfix", reason="Postfix resumes the session")
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_server_that_was_refused_and_has_mended_its_certificate(make_instance, make_tls_sink, certificate, authority, tmp_path, version):
+    """The session of before is not resumed: all it says is what was wrong then."""
+    sink = make_tls_sink()
+    sink.tls.maximum_version = ssl.TLSVersion[version]
+    sink.tls.load_cert_chain(*make_certificate(tmp_path, "mx.example").pair)
+    mta = send(make_instance, sink, smtp_tls_security_level="verify", smtp_tls_verify_cert_match="mx.example",
+               smtp_tls_CAfile=authority.certificate, smtp_connection_cache_on_demand="no", smtp_skip_quit_response="no",
+               smtp_tls_session_cache_database="lmdb:${data_directory}/sessions")
+    deferred(mta, "4.7.5", "Server certificate not (verified|trusted)")
+    sink.tls.load_cert_chain(*certificate.pair)
+    mta.run("postqueue", "-f")
+    assert sink.wait_for(1)[0].encrypted

@@ -93,6 +93,23 @@ static void cidr_negates_and_nests(void **state)
     expect(table, "1.2.3.4", "ok");
 }
 
+static void cidr_negation_stays_in_its_family(void **state)
+{
+    (void)state;
+    expect("cidr:{{!10.0.0.0/8 other}}", "2001:db8::1", "-");
+    expect("cidr:{{!2001:db8::/32 other}}", "10.1.1.1", "-");
+    expect("cidr:{{if !10.0.0.0/8}, {2001:db8::/32 six}, {endif}}", "2001:db8::1", "-");
+    expect("cidr:{{!2001:db8::/32 other}}", "2001:db9::1", "other");
+}
+
+static void cidr_keys_are_bare_addresses(void **state)
+{
+    (void)state;
+    expect("cidr:{{0.0.0.0/0 four}, {::/0 six}}", "[10.1.1.1]", "-");
+    expect("cidr:{{0.0.0.0/0 four}, {::/0 six}}", "[::1]", "-");
+    expect("cidr:{{0.0.0.0/0 four}, {::/0 six}}", "IPv6:::1", "-");
+}
+
 static void cidr_warns_and_goes_on(void **state)
 {
     (void)state;
@@ -267,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cidr_finds_blocks_in_order), cmocka_unit_test(cidr_negates_and_nests),
+        cmocka_unit_test(cidr_negation_stays_in_its_family), cmocka_unit_test(cidr_keys_are_bare_addresses),
         cmocka_unit_test(cidr_warns_and_goes_on),     cmocka_unit_test(inline_syntax_is_checked),
         cmocka_unit_test(expressions_match),          cmocka_unit_test(answers_are_filled_in),
         cmocka_unit_test(conditions_nest),            cmocka_unit_test(expressions_warn_and_go_on),

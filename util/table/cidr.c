@@ -119,21 +119,25 @@ bool cidr_changed(const void *state)
     return file_mark_changed(&((const struct rules *)state)->source);
 }
 
+/* An address of the other family is neither inside a block nor outside of it. */
 static bool matches(void *context, const struct rule *rule, const char *key)
 {
+    const struct net_cidr *block = &((const struct cidr_pattern *)rule->pattern)->block;
+
     (void)key;
-    return net_cidr_match(&((const struct cidr_pattern *)rule->pattern)->block, context);
+    return block->family == net_address_family(context) && net_cidr_match(block, context) != rule->negative;
 }
 
-/* What is no address matches no block, and no !block either. */
+/* What is no bare address matches no block, and no !block either. */
 enum table_result cidr_lookup(void *state, const char *key, struct text *result, struct error *error)
 {
     struct net_address address;
     const struct rule *rule;
 
     (void)error;
-    if (!net_address_parse(key, &address))
+    if (key[strspn(key, "0123456789abcdefABCDEF:.")] != '\0' || !net_address_parse(key, &address))
         return TABLE_NOT_FOUND;
+    address = net_address_unmapped(&address);
     rule = rules_find(state, key, matches, &address);
     if (rule == NULL)
         return TABLE_NOT_FOUND;

@@ -259,7 +259,7 @@ static bool matches(void *context, const struct rule *rule, const char *key)
         lookup->failed = rule;
         lookup->failure = failure;
     }
-    return matched;
+    return matched != rule->negative;
 }
 
 static void find(void *argument)

@@ -159,7 +159,7 @@ const struct rule *rules_find(const struct rules *rules, const char *key, rule_m
 
         if (rule->kind == RULE_ENDIF)
             continue;
-        applies = match(context, rule, key) != rule->negative;
+        applies = match(context, rule, key);
         if (applies && rule->kind == RULE_ANSWER)
             return rule;
         if (!applies && rule->kind == RULE_IF)

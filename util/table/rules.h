@@ -31,7 +31,7 @@ struct rules {
 
 /* Called for each logical line; adds a rule with rules_add or warns. */
 typedef void rule_line_fn(struct rules *rules, char *text, int line);
-/* Does the pattern, without its negation, match key? */
+/* Does the rule apply to key, its negation counted? */
 typedef bool rule_match_fn(void *context, const struct rule *rule, const char *key);
 
 /* Reads all lines. False: the source cannot be read. */

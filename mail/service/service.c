@@ -70,6 +70,16 @@ static void set_accepting(struct server *server, bool accept_now)
     }
 }
 
+/* A socket that master has closed, too, then refuses clients; with one more descriptor of it they would wait for as
+ * long as the last session here takes. */
+static void close_listeners(struct server *server)
+{
+    set_accepting(server, false);
+    for (int i = 0; i < server->arguments.socket_count; i++)
+        close(SERVICE_FIRST_LISTEN_FD + i);
+    server->arguments.socket_count = 0;
+}
+
 /* An inner service that is the only one of its kind has to hear all its clients: the limit is on what comes from
  * outside. */
 static long connection_limit(const struct server *server)
@@ -112,6 +122,8 @@ static void reconsider(struct server *server)
         set_accepting(server, true);
         say(SERVICE_OPEN);
     }
+    if (server->finishing)
+        close_listeners(server);
     if (is_busy(server))
         loop_timer_clear(server->idle);
     else if (server->finishing)

@@ -295,6 +295,14 @@ def test_reload_loses_no_connection(echo, connect):
             line.close()
 
 
+def answers(host, port):
+    try:
+        socket.create_connection((host, port), timeout=10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 def test_reload_opens_and_closes_sockets(echo, connect):
     mta = echo("gone unix n - n - - echo")
     port = free_port()
@@ -326,6 +334,16 @@ def test_reload_with_a_port_in_use_is_refused(echo, connect):
         mta.reload()
         mta.wait_log("reload refused.*Address already in use")
     assert connect(mta.port).say("on") == "on"
+
+
+def test_closed_socket_refuses_clients_while_a_session_goes_on(echo, connect):
+    port = free_port()
+    mta = echo(f"127.0.0.1:{port} inet n - n - - echo")
+    line = connect(port)
+    mta.set_master(["127.0.0.1:{port} inet n - n - - echo", POSTLOG])
+    mta.reload()
+    wait_until(lambda: not answers("127.0.0.1", port), what="the socket is closed")
+    assert line.say("still here") == "still here"
 
 
 # ---- as an ordinary user ----

@@ -33,16 +33,18 @@ static int close_failed(int fd)
     return -1;
 }
 
-static int open_inet(const struct net_address *address)
+static int open_inet(const struct net_address *address, int shares_port)
 {
-    int family = net_address_family(address), on = 1;
+    int family = net_address_family(address), on = 1, off = 0;
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &shares_port, sizeof shares_port) != 0 ||
         (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
-        bind(fd, (const struct sockaddr *)&address->storage, address->length) != 0 || listen(fd, BACKLOG) != 0)
+        bind(fd, (const struct sockaddr *)&address->storage, address->length) != 0 || listen(fd, BACKLOG) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off) != 0)
         return close_failed(fd);
     return fd;
 }
@@ -103,7 +105,7 @@ void listener_table_begin(struct listener_table *table)
     while (map_next(table->by_key, &position, &key, &value)) {
         struct listener *listener = value;
 
-        listener->is_new = listener->wanted = false;
+        listener->is_new = listener->wanted = listener->yields = false;
     }
 }
 
@@ -139,9 +141,10 @@ static bool is_open(struct listener_table *table, struct listener_list *list, co
 {
     struct listener *listener = map_get(table->by_key, key);
 
-    if (listener != NULL)
-        add_to_list(list, listener);
-    return listener != NULL;
+    if (listener == NULL || listener->yields)
+        return false;
+    add_to_list(list, listener);
+    return true;
 }
 
 static bool open_file_listener(struct listener_table *table, const struct settings *settings,
@@ -174,6 +177,43 @@ static bool may_be_left_out(const struct settings *settings, const struct net_ad
            strstr(settings->mail.inet_protocols, "all") != NULL;
 }
 
+/* Whether sockets that nobody has wanted so far let others have their port, while `yield` says so. */
+static bool set_yielding(struct listener_table *table, uint16_t port, int yield)
+{
+    char *end = memory_format(":%u", port);
+    size_t position = 0;
+    const char *key;
+    void *value;
+    bool any = false;
+
+    while (map_next(table->by_key, &position, &key, &value)) {
+        struct listener *listener = value;
+
+        if (listener->path != NULL || listener->wanted || !string_ends(key, end))
+            continue;
+        any = true;
+        listener->yields = setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &yield, sizeof yield) == 0;
+    }
+    free(end);
+    return any;
+}
+
+/* 127.0.0.1:25 and 0.0.0.0:25 exclude each other: a reload that puts one in the other's place opens the new one beside
+ * the old one, which goes when all is well, and cannot be wanted any more. */
+static int open_inet_beside(struct listener_table *table, const char *key, const struct net_address *address)
+{
+    uint16_t port = net_address_port(address);
+    int fd = open_inet(address, 0), saved;
+
+    if (fd >= 0 || errno != EADDRINUSE || map_get(table->by_key, key) != NULL || !set_yielding(table, port, 1))
+        return fd;
+    fd = open_inet(address, 1);
+    saved = errno;
+    set_yielding(table, port, 0);
+    errno = saved;
+    return fd;
+}
+
 static bool open_inet_listener(struct listener_table *table, const struct settings *settings,
                                const struct net_address *address, struct listener_list *list, struct error *error)
 {
@@ -183,7 +223,7 @@ static bool open_inet_listener(struct listener_table *table, const struct settin
     int fd;
 
     if (!ok) {
-        fd = open_inet(address);
+        fd = open_inet_beside(table, key, address);
         ok = fd >= 0 || may_be_left_out(settings, address);
         if (fd >= 0)
             add_new(table, list, key, NULL, fd);

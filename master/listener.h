@@ -18,7 +18,7 @@ struct listener {
     char *path; /* of a socket in the file system, below queue_directory; NULL: a network one */
     ino_t inode;
     int fd;     /* non-blocking, closed on exec */
-    bool is_new, wanted; /* while a configuration is being put in place */
+    bool is_new, wanted, yields; /* while a configuration is being put in place */
 };
 
 struct listener_table {

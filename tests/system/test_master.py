@@ -346,6 +346,30 @@ def test_closed_socket_refuses_clients_while_a_session_goes_on(echo, connect):
     assert line.say("still here") == "still here"
 
 
+def test_reload_changes_the_interfaces_of_a_port(echo, connect):
+    mta = echo(service="{port} inet n - n - - echo", inet_interfaces="all", inet_protocols="ipv4")
+    mta.set_main(inet_interfaces="127.0.0.1")
+    mta.reload()
+    wait_until(lambda: not answers("127.0.0.2", mta.port), what="the socket of all interfaces is gone")
+    assert connect(mta.port).say("one") == "one"
+    mta.set_main(inet_interfaces="all")
+    mta.reload()
+    wait_until(lambda: answers("127.0.0.2", mta.port), what="a socket of all interfaces")
+    assert connect(mta.port).say("all") == "all"
+    assert "refused" not in mta.log()
+
+
+def test_reload_with_two_sockets_for_an_address_is_refused(echo, connect):
+    mta = echo(service="0.0.0.0:{port} inet n - n - - echo")
+    mta.set_master(["127.0.0.1:{port} inet n - n - - echo", "0.0.0.0:{port} inet n - n - - echo", POSTLOG])
+    mta.reload()
+    mta.wait_log("reload refused.*Address already in use")
+    mta.set_master(["127.0.0.1:{port} inet n - n - - echo", POSTLOG])
+    mta.reload()
+    wait_until(lambda: not answers("127.0.0.2", mta.port), what="the socket of all interfaces is gone")
+    assert connect(mta.port).say("on") == "on"
+
+
 # ---- as an ordinary user ----
 
 @pytest.mark.root

@@ -116,10 +116,14 @@ static void set_verp(struct sendmail_request *request, const char *delimiters)
     request->verp = delimiters;
 }
 
-/* -V was VERP before it was the envelope ID, and whoever says no more than two characters means VERP. */
+/* -V was VERP before it was the envelope ID, and whoever says two characters means VERP. */
 static void set_envelope_id(struct sendmail_request *request, char **argv)
 {
-    if (strlen(optarg) > 2) {
+    if (*optarg == '\0') {
+        log_warning(NULL, "bad syntax in -V option value -- ignored");
+        return;
+    }
+    if (strlen(optarg) != 2) {
         request->envelope_id = optarg;
         return;
     }

@@ -58,6 +58,7 @@ def test_envelope_options(stopped):
     (["-V+=", "u"], ("V", "+=")),
     (["-V", "zzz", "u"], ("A", "envelope_id=zzz")),
     (["-V", "a=b", "u"], ("A", "envelope_id=a=b")),
+    (["-V", "7", "u"], ("A", "envelope_id=7")),
     (["-N", "never", "u"], ("A", "notify_flags=1")),
     (["-R", "full", "u"], ("A", "ret_flags=1")),
     (["-B7BIT", "u"], ("A", "encoding=7bit")),
@@ -120,6 +121,7 @@ def test_unknown_option(stopped, option):
     (["-N", "bogus"], 'unknown DSN NOTIFY command value "bogus" in "bogus"\nsendmail: warning: bad -N option value -- ignored'),
     (["-N", "never,success"], "bad -N option value -- ignored"),
     (["-R", "foo"], "bad -R option value -- ignored"),
+    (["-V", ""], "bad syntax in -V option value -- ignored"),
     (["-V+="], "option -V+= is deprecated with Postfix 2.3; specify -XV+= instead"),
     (["-f", "a@b,c@d"], "-f option specified malformed sender: a@b,c@d"),
 ])

@@ -227,20 +227,21 @@ static void change_master_cf(const struct postconf *postconf, enum postconf_edit
 
 /* ---- -F ---- */
 
-static void replace_arguments(struct master_service *service, char *value)
+static void replace_arguments(struct master_service *service, const char *value)
 {
-    char *word;
+    char *copy = memory_copy_string(value), *rest = copy, *word;
     size_t count = 0;
 
     for (; service->arguments[count] != NULL; count++)
         free(service->arguments[count]);
-    for (count = 0; (word = string_next_word_braced(&value, " \t")) != NULL; count++) {
+    for (count = 0; (word = string_next_word_braced(&rest, " \t")) != NULL; count++) {
         service->arguments = memory_resize(service->arguments, (count + 2) * sizeof *service->arguments);
         service->arguments[count] = memory_copy_string(word);
     }
     if (count == 0)
         die("the command must not be empty");
     service->arguments[count] = NULL;
+    free(copy);
 }
 
 static void change_field(struct master_service *service, const struct target *target, enum postconf_edit edit)

@@ -312,6 +312,8 @@ def test_changes_many_services_at_once(etc):
     run(etc, "-Pe", "*/inet/smtpd_timeout=8", "*/inet/myorigin=x")
     assert output(etc, "-P", "*/inet/smtpd_timeout").count("smtpd_timeout = 8") == 3
     assert output(etc, "-P", "*/inet/myorigin").count("myorigin = x") == 3
+    run(etc, "-Fe", "*/inet/command=smtpd -o smtpd_timeout=9 -v")
+    assert output(etc, "-Fh", "*/inet/command") == "smtpd -o smtpd_timeout=9 -v\n" * 3
     run(etc, "-PX", "*/*/smtpd_timeout")
     assert "smtpd_timeout=8" not in services(etc)
     run(etc, "-M#", "*/unix")

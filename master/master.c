@@ -73,6 +73,14 @@ static void log_missing(const struct plan *plan, const struct settings *settings
                     text_string(services));
 }
 
+static void log_duplicates(const struct master_cf *services)
+{
+    for (size_t i = 0; i < services->count; i++)
+        if (services->services[i].replaced)
+            log_warning(NULL, "duplicate master.cf entry for service \"%s\" (line %d) -- using the last entry",
+                        services->services[i].name, services->services[i].line);
+}
+
 static bool plan_service(struct master *master, const struct settings *settings, const struct master_service *entry,
                          struct plan *plan, struct error *error)
 {
@@ -117,7 +125,7 @@ static bool plan_all(struct master *master, const struct settings *settings, str
     *plan = (struct plan){.missing = map_new()};
     listener_table_begin(&master->listeners);
     for (size_t i = 0; ok && i < services->count; i++)
-        ok = is_disabled(settings, &services->services[i]) ||
+        ok = services->services[i].replaced || is_disabled(settings, &services->services[i]) ||
              plan_service(master, settings, &services->services[i], plan, error);
     return ok;
 }
@@ -191,6 +199,7 @@ bool master_apply(struct master *master, struct settings *settings, struct error
     master->settings = settings;
     mail_config_open_master_log(&settings->mail);
     log_missing(&plan, settings);
+    log_duplicates(settings->services);
     plan_free(&plan);
     return true;
 }

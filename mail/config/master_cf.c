@@ -188,17 +188,16 @@ static struct master_service *add_service(struct master_cf *master_cf, int line)
     return service;
 }
 
-static bool check_twice(const struct master_cf *master_cf, struct map *seen, struct error *error)
+/* Of several lines for one service the last one counts. seen: name/type -> count of services up to it. */
+static void note_twice(struct master_cf *master_cf, struct map *seen)
 {
     struct master_service *service = &master_cf->services[master_cf->count - 1];
     char *key = memory_format("%s/%s", service->name, service_type_name(service->type));
-    const struct master_service *first = map_set(seen, key, (void *)(intptr_t)service->line);
+    size_t before = (size_t)map_set(seen, key, (void *)master_cf->count);
 
+    if (before > 0)
+        master_cf->services[before - 1].replaced = true;
     free(key);
-    if (first == NULL)
-        return true;
-    return error_set(error, "service %s/%s stands in line %ld already: one line for each service is wanted",
-                     service->name, service_type_name(service->type), (long)(intptr_t)first);
 }
 
 /* ---- what can be read, and cannot work ---- */
@@ -233,8 +232,10 @@ static bool read_service(struct master_cf *master_cf, char *line, int number, co
 {
     struct master_service *service = add_service(master_cf, number);
 
-    return (parse_service(service, line, config, error) && check_twice(master_cf, seen, error)) ||
-           error_prefix(error, "%s: line %d: ", master_cf->path, number);
+    if (!parse_service(service, line, config, error))
+        return error_prefix(error, "%s: line %d: ", master_cf->path, number);
+    note_twice(master_cf, seen);
+    return true;
 }
 
 static bool could_work(const struct master_cf *master_cf, const struct config *config, struct error *error)

@@ -23,6 +23,7 @@ struct master_service {
     int process_limit;        /* 0: no limit; default: default_process_limit */
     char **arguments;         /* arguments[0] is the program; { braces } already removed; NULL ends */
     int line;                 /* where it stands in master.cf */
+    bool replaced;            /* by a later line of the same name and type, which counts */
     char *columns[7];         /* the text of the first seven columns, as postconf -M prints them */
 };
 

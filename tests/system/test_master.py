@@ -336,6 +336,12 @@ def test_reload_with_a_port_in_use_is_refused(echo, connect):
     assert connect(mta.port).say("on") == "on"
 
 
+def test_last_of_several_lines_for_a_service_counts(echo, connect):
+    mta = echo("127.0.0.1:{port} inet n - n - - echo -o mail_name=last")
+    mta.wait_log(r'warning: duplicate master.cf entry for service "127.0.0.1:\d+" \(line 1\) -- using the last entry')
+    assert connect(mta.port).say("get mail_name") == "last"
+
+
 def test_closed_socket_refuses_clients_while_a_session_goes_on(echo, connect):
     port = free_port()
     mta = echo(f"127.0.0.1:{port} inet n - n - - echo")

@@ -54,6 +54,9 @@ void postconf_show_fields(const struct postconf *postconf, char *const *requests
 void postconf_show_overrides(const struct postconf *postconf, char *const *requests);
 
 /* ---- postconf_service_text.c ---- */
+/* What -x expands a service's values with: main.cf, and the service's own -o settings before it. The configuration is
+ * the caller's to free; NULL without -x. */
+struct postconf postconf_of_service(const struct postconf *postconf, const struct master_service *service);
 /* A service as -M, and its command as -F prints it, with -f and -x; what result holds is the line's beginning. */
 void postconf_format_service(const struct postconf *postconf, const struct master_service *service,
                              struct text *result);

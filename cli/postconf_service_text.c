@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/postconf.h"
+#include "mail/config/used.h"
 #include "util/base/memory.h"
 
 enum { COLUMN_COUNT = 7 };
@@ -113,19 +114,34 @@ static void append_folded(const struct postconf *postconf, char *const *argument
 
 /* ---- */
 
+struct postconf postconf_of_service(const struct postconf *postconf, const struct master_service *service)
+{
+    struct postconf own = *postconf;
+    size_t position = 1;
+    const char *assignment;
+    struct error malformed; /* is shown as it is */
+
+    own.config = postconf->expand ? config_copy(postconf->config) : NULL;
+    while (own.config != NULL && (assignment = master_arguments_next_override(service->arguments, &position)) != NULL)
+        (void)config_override(own.config, assignment, &malformed);
+    return own;
+}
+
 /* What stands in result already counts as the line's beginning. */
 void postconf_format_command(const struct postconf *postconf, const struct master_service *service,
                              struct text *result)
 {
     struct folding folding = {.result = result};
+    struct postconf own = postconf_of_service(postconf, service);
 
     if (!postconf->fold) {
-        append_line(postconf, service->arguments, result);
-        return;
+        append_line(&own, service->arguments, result);
+    } else {
+        text_append(&folding.words, text_string(result));
+        text_clear(result);
+        append_folded(&own, service->arguments, &folding);
     }
-    text_append(&folding.words, text_string(result));
-    text_clear(result);
-    append_folded(postconf, service->arguments, &folding);
+    config_free(own.config);
 }
 
 void postconf_format_service(const struct postconf *postconf, const struct master_service *service,

@@ -200,15 +200,17 @@ static bool show_overrides_of(const struct postconf *postconf, const struct requ
                               const struct master_service *service)
 {
     struct map *overrides = overrides_of(service);
+    struct postconf own = postconf_of_service(postconf, service);
     const char **sorted = map_sorted_keys(overrides);
     bool found = false;
 
     for (size_t i = 0; i < map_count(overrides); i++) {
         if (!fits(request->parts[2], sorted[i]))
             continue;
-        show_pair(postconf, service, sorted[i], map_get(overrides, sorted[i]));
+        show_pair(&own, service, sorted[i], map_get(overrides, sorted[i]));
         found = true;
     }
+    config_free(own.config);
     free(sorted);
     map_free_with(overrides, free);
     return found;

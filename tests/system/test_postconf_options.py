@@ -285,6 +285,9 @@ def test_expands_what_services_set(etc):
     assert output(etc, "-Fx", "s3/inet/command") == (
         "s3/inet/command = smtpd -o smtpd_timeout=5 -o {smtpd_banner=a zz} -v\n")
     assert output(etc, "-Px", "s5/unix") == "s5/unix/header_checks = zz\n"
+    run(etc, "-Pe", "s1/inet/used_name=own", "s1/inet/smtpd_banner=$used_name")
+    assert output(etc, "-Mx", "s1").endswith("smtpd -v -o used_name=own -o smtpd_banner=own\n")
+    assert output(etc, "-Px", "s1/inet/smtpd_banner") == "s1/inet/smtpd_banner = own\n"
 
 
 def test_shows_names_or_values_of_services_alone(etc):

@@ -70,9 +70,7 @@ bool config_value_works(const struct config *config, const char *name, struct er
 typedef void config_complaint_fn(void *context, const char *file, int line, const char *complaint);
 void config_check(const struct config *config, config_complaint_fn *complain, void *context);
 
-/* Leaves of this process's environment what import_environment says; every service and command does so first.
- * config_export_environment does the same by export_environment, in a child about to run a foreign command. */
+/* Leaves of this process's environment what import_environment says; every service and command does so first. */
 void config_clean_environment(const struct config *config);
-void config_export_environment(const struct config *config);
 
 #endif

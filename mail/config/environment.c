@@ -1,4 +1,4 @@
-/* import_environment and export_environment (postconf(5)): which of the caller's variables survive. */
+/* import_environment (postconf(5)): which of the caller's variables survive. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,9 +19,10 @@ static void keep_word(struct map *kept, char *word)
         free(map_set(kept, word, memory_copy_string(value)));
 }
 
-static void clean_environment(const char *list)
+void config_clean_environment(const struct config *config)
 {
-    char *copy = memory_copy_string(list), *cursor = copy, *word;
+    const char *list = config_get(config, "import_environment");
+    char *copy = memory_copy_string(list != NULL ? list : ""), *cursor = copy, *word;
     struct map *kept = map_new();
     const char *name;
     void *value;
@@ -33,18 +34,4 @@ static void clean_environment(const char *list)
         setenv(name, value, 1);
     map_free_with(kept, free);
     free(copy);
-}
-
-void config_clean_environment(const struct config *config)
-{
-    const char *list = config_get(config, "import_environment");
-
-    clean_environment(list == NULL ? "" : list);
-}
-
-void config_export_environment(const struct config *config)
-{
-    const char *list = config_get(config, "export_environment");
-
-    clean_environment(list == NULL ? "" : list);
 }

@@ -41,10 +41,10 @@ static void hear(struct process *process, char what)
         return;
     if (what == SERVICE_OPEN)
         process->state = PROCESS_OPEN;
-    if (what == SERVICE_FULL) {
+    if (what == SERVICE_FULL || what == SERVICE_LEAVING)
         process->state = PROCESS_FULL;
+    if (what == SERVICE_FULL)
         stress_consider(process->service);
-    }
 }
 
 static void control_ready(int fd, int events, void *context)

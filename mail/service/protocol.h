@@ -22,6 +22,7 @@ enum { SERVICE_CONTROL_FD = 3, SERVICE_FIRST_LISTEN_FD = 4 };
 enum service_says {
     SERVICE_READY = 'R', /* started, privileges dropped, now accepting. Before this, an exit is a failed start */
     SERVICE_FULL = 'F',  /* accepts no more for now: master watches the sockets and starts another process */
+    SERVICE_LEAVING = 'L', /* the same, and for good: it is no sign of load */
     SERVICE_OPEN = 'O',  /* accepts again */
 };
 

@@ -117,7 +117,7 @@ static void reconsider(struct server *server)
         channel_group_leave(&server->channels);
     if (server->accepting && (server->finishing || !room)) {
         set_accepting(server, false);
-        say(SERVICE_FULL);
+        say(server->finishing ? SERVICE_LEAVING : SERVICE_FULL);
     } else if (!server->accepting && !server->finishing && room) {
         set_accepting(server, true);
         say(SERVICE_OPEN);
